@@ -1,0 +1,178 @@
+"""The OpenAPI document of a model, generated from the schema in its manifest."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from bentos.front.columns import LARGEST_EXACT_INTEGER
+from bentos.front.ids import ID_LENGTH
+from bentos.front.tensors import MATRIX_DATATYPES, MATRIX_NAME, MAX_ROWS, NUMBER_DATATYPES
+from marquee.contract.manifest import CategoryField, InputField, Manifest
+from marquee.contract.pod import HEADER_PREDICTION_ID, HEALTH_LIVE_PATH, HEALTH_READY_PATH, PROBE_PATH
+
+_PROBLEMS: Final = {
+    "400": "the body is no JSON",
+    "413": "the body is too large",
+    "415": "the body is not application/json",
+    "422": "the input does not fit the schema; `errors` names each field",
+    "503": "not ready, draining or overloaded; try again after `Retry-After` seconds",
+}
+
+
+def openapi_document(manifest: Manifest, *, model: str, revision: str) -> dict[str, Any]:
+    """OpenAPI 3.1 of the endpoints that the front answers itself."""
+    served = f"/v2/models/{model}"
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": model, "version": revision, "description": manifest.use_case},
+        "paths": {
+            "/predict": {"post": _post("predict", "Predict one row by field names", "Predict", "Prediction")},
+            f"{served}/infer": {
+                "post": _post("infer", "Predict rows as tensors (OIP v2)", "InferRequest", "InferResponse")
+            },
+            served: {"get": _get("metadata", "What is served, and its tensors")},
+            f"{served}/ready": {"get": _get("modelReady", "Whether the model is ready")},
+            HEALTH_LIVE_PATH: {"get": _get("live", "Whether the process runs")},
+            HEALTH_READY_PATH: {"get": _get("ready", "Whether predictions are answered")},
+            PROBE_PATH: {"get": _get("probe", "Predict the example of the artifact")},
+        },
+        "components": {"schemas": _schemas(manifest)},
+    }
+
+
+def inputs_schema(manifest: Manifest) -> dict[str, Any]:
+    """JSON Schema of the ``inputs`` object of `/predict`."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [field.name for field in manifest.inputs],
+        "properties": {field.name: _field(field) for field in manifest.inputs},
+        "examples": [{field.name: manifest.example[field.name] for field in manifest.inputs}],
+    }
+
+
+def _field(field: InputField) -> dict[str, Any]:
+    schema: dict[str, Any] = {"description": field.description} if field.description else {}
+    if isinstance(field, CategoryField):
+        if field.other is None:
+            schema["enum"] = [*field.categories, *([None] if field.nullable else [])]
+            return schema
+        return {**schema, "type": ["string", "null"] if field.nullable else "string"}
+    schema["type"] = [field.kind, "null"] if field.nullable else field.kind
+    limit = LARGEST_EXACT_INTEGER if field.kind == "integer" else None
+    minimum = field.minimum if field.minimum is not None or limit is None else -limit
+    maximum = field.maximum if field.maximum is not None or limit is None else limit
+    if minimum is not None:
+        schema["minimum"] = minimum
+    if maximum is not None:
+        schema["maximum"] = maximum
+    return schema
+
+
+def _schemas(manifest: Manifest) -> dict[str, Any]:
+    outputs = {
+        field.name: {"type": "number", "description": " ".join(filter(None, [field.description, field.unit]))}
+        for field in manifest.outputs
+    }
+    return {
+        "Inputs": inputs_schema(manifest),
+        "Predict": _object(
+            {
+                "inputs": {"$ref": "#/components/schemas/Inputs"},
+                "unit": {"type": ["string", "null"], "minLength": 1, "maxLength": 256},
+            },
+            required=["inputs"],
+        ),
+        "Prediction": _object(
+            {
+                "outputs": _object(outputs, required=list(outputs)),
+                "model": {"type": "string"},
+                "revision": {"type": "string"},
+                "predictionId": {"type": "string", "minLength": ID_LENGTH, "maxLength": ID_LENGTH},
+            },
+            required=["outputs", "model", "revision", "predictionId"],
+        ),
+        "Tensor": _tensor(manifest),
+        "InferRequest": _object(
+            {
+                "id": {"type": ["string", "null"], "maxLength": 200},
+                "parameters": {"type": "object"},
+                "inputs": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/Tensor"}},
+                "outputs": {"type": "array", "items": {"type": "object", "required": ["name"]}},
+            },
+            required=["inputs"],
+        ),
+        "InferResponse": {"type": "object", "required": ["model_name", "model_version", "outputs"]},
+        "Problem": {
+            "type": "object",
+            "required": ["type", "title", "status", "detail"],
+            "properties": {
+                "type": {"type": "string"},
+                "title": {"type": "string"},
+                "status": {"type": "integer"},
+                "detail": {"type": "string"},
+                "error": {"type": "string"},
+                "errors": {
+                    "type": "array",
+                    "items": _object(
+                        {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+                        required=["pointer", "detail"],
+                    ),
+                },
+            },
+        },
+    }
+
+
+def _tensor(manifest: Manifest) -> dict[str, Any]:
+    names = [MATRIX_NAME, *(field.name for field in manifest.inputs)]
+    return {
+        **_object(
+            {
+                "name": {"type": "string", "enum": sorted(set(names))},
+                "shape": {"type": "array", "minItems": 1, "maxItems": 2, "items": {"type": "integer"}},
+                "datatype": {"enum": sorted({"BYTES", *MATRIX_DATATYPES, *NUMBER_DATATYPES})},
+                "parameters": {"type": "object"},
+                "data": {"type": "array"},
+            },
+            required=["name", "shape", "datatype", "data"],
+        ),
+        "description": (
+            f"One tensor {MATRIX_NAME!r} [rows, {len(manifest.inputs)}] (FP32 or FP64, categories as indexes), "
+            f"or one tensor [rows] per field (categories as BYTES); at most {MAX_ROWS} rows."
+        ),
+    }
+
+
+def _object(properties: dict[str, Any], *, required: list[str]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": properties,
+    }
+
+
+def _post(operation: str, summary: str, request: str, response: str) -> dict[str, Any]:
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "requestBody": {"required": True, "content": _json(request)},
+        "responses": {
+            "200": {
+                "description": "predicted",
+                "headers": {HEADER_PREDICTION_ID: {"schema": {"type": "string"}}},
+                "content": _json(response),
+            },
+            **{status: {"description": text, "content": problem} for status, text in _PROBLEMS.items()},
+        },
+    }
+
+
+def _get(operation: str, summary: str) -> dict[str, Any]:
+    return {"operationId": operation, "summary": summary, "responses": {"200": {"description": "yes"}}}
+
+
+def _json(schema: str) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}

@@ -1,0 +1,229 @@
+"""The life of a predictor process: listen, load, serve, drain.
+
+The port is open before the model is there, so that a probe or an early request gets a clear 503 instead of a
+refused connection. After SIGTERM the port stays open too: endpoints are removed from Services and gateways
+with a delay, and whoever still comes in that time is answered, with ``Connection: close``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import logging
+import signal
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from types import FrameType
+from typing import Any, Final, TypeVar, cast
+
+import uvicorn
+
+from bentos.front import process
+from bentos.front.app import Front
+from bentos.front.endpoints import Endpoints
+from bentos.front.exposition import exposing
+from bentos.front.failures import CannotServeError
+from bentos.front.logs import RequestLog
+from bentos.front.metrics import Metrics, MetricsPage
+from bentos.front.predictor import Predictor, load_predictor
+from bentos.front.settings import Settings, variable
+from marquee.contract.pod import FailureReason
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS: Final = 120
+"""Longer than clients keep idle connections (Go: 90 s), so that it is they who close them."""
+QUIET_SECONDS: Final = 3.0
+"""A draining process may leave early when nobody was connected for so long."""
+GRACE_SECONDS: Final = 5
+"""After draining, how long requests in flight may still take."""
+_TICK_SECONDS: Final = 0.1
+_BACKLOG: Final = 2048
+
+_Result = TypeVar("_Result")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, except that a signal starts our draining; uvicorn would close idle connections at once."""
+
+    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._on_signal = on_signal
+        self._signalled = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        if self._signalled:
+            log.warning("second %s: leaving at once", signal.Signals(sig).name)
+            self.should_exit = self.force_exit = True
+        self._signalled = True
+        self._on_signal()
+
+
+async def run(settings: Settings) -> None:
+    """Serve until SIGTERM, then drain.
+
+    Raises:
+        CannotServeError: the settings, the artifact, the model or the BentoML service are unusable.
+
+    """
+    metrics = Metrics()
+    page = MetricsPage(metrics, model=settings.model, revision=settings.revision, namespace=settings.namespace)
+    front = Front(
+        model=settings.model,
+        revision=settings.revision,
+        max_request_bytes=settings.max_request_bytes,
+        metrics=metrics,
+        request_log=RequestLog(settings.log_sample_rate),
+    )
+    leaving = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    server = _Server(_uvicorn_config(front), lambda: loop.call_soon_threadsafe(leaving.set))
+    listener = _listen(settings.listen, variable("listen"))
+    async with exposing(page.render, _listen(settings.metrics_listen, variable("metrics_listen"))):
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        serving.add_done_callback(lambda _: leaving.set())
+        log.info("listening on port %d", listener.getsockname()[1])
+        try:
+            loaded = await _unless(leaving, _in_thread(lambda: _load(settings)))
+            if loaded is not None:
+                await _serve(settings, front, page, server, serving, leaving, *loaded)
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def _load(settings: Settings) -> tuple[Predictor, Any]:
+    """The predictor, and the BentoML application that shares it."""
+    from bentos.front import bento
+
+    predictor = load_predictor(settings)
+    process.adopt(predictor, settings)
+    bento.prepare_environment(settings.cache_path / "bentoml")
+    return predictor, bento.load_application(settings.service)
+
+
+async def _serve(
+    settings: Settings,
+    front: Front,
+    page: MetricsPage,
+    server: _Server,
+    serving: asyncio.Task[None],
+    leaving: asyncio.Event,
+    predictor: Predictor,
+    application: Any,
+) -> None:
+    from bentos.front import bento
+
+    endpoints = Endpoints(predictor, model=settings.model, revision=settings.revision, metrics=front.metrics)
+    page.describe_model(digest=predictor.digest, flavour=predictor.manifest.runtime.flavour)
+    async with bento.running(application) as behind:
+        _settle()
+        front.serve(endpoints, behind)
+        log.info("ready: model %s, revision %s", settings.model, settings.revision)
+        await leaving.wait()
+        await _drain(front, server, settings.drain_seconds)
+        server.should_exit = True
+        await serving
+
+
+def _settle() -> None:
+    """Give back what loading left over, and keep the collector away from what stays.
+
+    A full collection would walk all of BentoML again and again, for tens of milliseconds each time.
+    """
+    gc.collect()
+    gc.freeze()
+    with suppress(OSError, AttributeError):  # glibc only
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+async def _drain(front: Front, server: _Server, seconds: float) -> None:
+    """Answer who still comes, until the time is over or nobody was connected for a while."""
+    log.info("draining for up to %g s", seconds)
+    front.drain()
+    quiet_since = start = time.monotonic()
+    while (now := time.monotonic()) < start + seconds and not server.should_exit:
+        if server.server_state.connections or front.metrics.in_flight:
+            quiet_since = now
+        elif now - quiet_since >= QUIET_SECONDS:
+            break
+        await asyncio.sleep(_TICK_SECONDS)
+    log.info("leaving after %.1f s", time.monotonic() - start)
+
+
+async def _unless(event: asyncio.Event, work: Awaitable[_Result]) -> _Result | None:
+    """The result of some work, or None when the event comes first."""
+    working, waiting = asyncio.ensure_future(work), asyncio.create_task(event.wait())
+    await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    log.info("told to leave while the model was being loaded")
+    return None
+
+
+async def _in_thread(work: Callable[[], _Result]) -> _Result:
+    """Run blocking work in a thread that does not keep the process from leaving, unlike an executor's."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_Result] = loop.create_future()
+
+    def deliver(result: _Result | None, error: BaseException | None) -> None:
+        if future.cancelled():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(cast("_Result", result))
+
+    def body() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except BaseException as raised:  # noqa: BLE001 - it is raised again where it is awaited
+            error = raised
+        with suppress(RuntimeError):  # the loop is closed: the process is leaving
+            loop.call_soon_threadsafe(deliver, result, error)
+
+    threading.Thread(target=body, name="loader", daemon=True).start()
+    return await future
+
+
+def _listen(address: str, name: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    try:
+        if host:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            return socket.create_server((host.strip("[]"), int(port)), family=family, backlog=_BACKLOG)
+        return _listen_everywhere(int(port))
+    except OSError as error:
+        raise CannotServeError(
+            FailureReason.SETTINGS_INVALID, f"{name}: cannot listen on {address}: {error}"
+        ) from error
+
+
+def _listen_everywhere(port: int) -> socket.socket:
+    if socket.has_dualstack_ipv6():
+        with suppress(OSError):  # IPv6 may be compiled in and switched off
+            return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
+    return socket.create_server(("", port), backlog=_BACKLOG)
+
+
+def _uvicorn_config(front: Front) -> uvicorn.Config:
+    return uvicorn.Config(
+        front,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )

@@ -1,0 +1,46 @@
+"""What every BentoML service of ours does: predict by the predictor of the process, and say errors as BentoML does."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from bentoml.exceptions import BentoMLException, ServiceUnavailable
+
+from bentos.front import process
+from bentos.front.endpoints import Endpoints
+from bentos.front.metrics import Metrics
+from bentos.front.problems import ProblemError
+from bentos.front.schema import InvalidInputError
+
+
+class InputRefusedError(BentoMLException):
+    """The input does not fit the model's schema."""
+
+    error_code = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class ServiceView:
+    """A model as a BentoML service sees it. Its services add types and names, and nothing else."""
+
+    def __init__(self) -> None:
+        predictor, settings = process.loaded()
+        self._endpoints = Endpoints(predictor, model=settings.model, revision=settings.revision, metrics=Metrics())
+
+    async def predict(self, inputs: dict[str, Any], unit: str | None = None) -> dict[str, Any]:
+        """The reply of the front's ``/predict``.
+
+        Raises:
+            InputRefusedError: naming each field.
+            BentoMLException: the model is overloaded or gave no usable answer.
+
+        """
+        try:
+            return await self._endpoints.predict_document({"inputs": inputs, "unit": unit})
+        except InvalidInputError as error:
+            words = [f"{item.pointer} {item.detail}" for item in error.errors]
+            raise InputRefusedError("; ".join(words)) from error
+        except ProblemError as problem:
+            if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                raise ServiceUnavailable(problem.detail) from problem
+            raise BentoMLException(problem.detail) from problem

@@ -1,0 +1,22 @@
+{{/* The operator's settings: each field of marquee.control.settings.Settings from its value. */}}
+{{- define "marquee.environment" -}}
+{{- $fullname := include "marquee.fullname" . -}}
+- {name: MARQUEE_OPERATOR_PREDICTOR_IMAGE, value: {{ include "marquee.image" (dict "image" .Values.predictor.image "default" .Chart.AppVersion) | quote }}}
+- {name: MARQUEE_OPERATOR_PREDICTOR_IMAGE_PULL_POLICY, value: {{ .Values.predictor.image.pullPolicy | quote }}}
+- {name: MARQUEE_OPERATOR_PREDICTOR_IMAGE_PULL_SECRETS, value: {{ join "," .Values.predictor.imagePullSecrets | quote }}}
+- {name: MARQUEE_OPERATOR_WATCH_NAMESPACES, value: {{ join "," .Values.watchNamespaces | quote }}}
+- name: MARQUEE_OPERATOR_POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- name: MARQUEE_OPERATOR_POD_NAMESPACE
+  valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+- {name: MARQUEE_OPERATOR_LEASE_NAME, value: {{ $fullname | quote }}}
+- {name: MARQUEE_OPERATOR_HTTP_PORT, value: "8081"}
+- {name: MARQUEE_OPERATOR_WORKERS, value: {{ .Values.operator.workers | quote }}}
+- {name: MARQUEE_OPERATOR_RESYNC_SECONDS, value: {{ .Values.operator.resyncSeconds | quote }}}
+- {name: MARQUEE_OPERATOR_PROBE_TIMEOUT_SECONDS, value: {{ .Values.operator.probeTimeoutSeconds | quote }}}
+- {name: MARQUEE_OPERATOR_LOG_LEVEL, value: {{ .Values.operator.logLevel | quote }}}
+- {name: MARQUEE_OPERATOR_LOG_FORMAT, value: {{ .Values.operator.logFormat | quote }}}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

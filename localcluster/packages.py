@@ -1,0 +1,59 @@
+"""The Debian packages that the cluster uses, installed when their programs are missing."""
+
+import os
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from localcluster.commands import run
+from localcluster.errors import CannotRunHere, CommandFailed
+from localcluster.stages import Stages
+
+API = ("openssl", "setpriv")
+NODE = ("containerd", "runc", "/usr/lib/cni/bridge", "iptables", "conntrack", "ip", "unshare")
+IMAGES = ("buildah", "mmdebstrap")
+
+_PACKAGE_OF = {
+    "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "ip": "iproute2",
+    "setpriv": "util-linux",
+    "unshare": "util-linux",
+}
+
+
+def missing(programs: Iterable[str]) -> list[str]:
+    """Packages of the programs that this machine lacks."""
+    return sorted({_PACKAGE_OF.get(program, program) for program in programs if not _present(program)})
+
+
+def installable() -> bool:
+    """Whether this process may install packages."""
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def ensure(programs: Iterable[str], stages: Stages) -> None:
+    """Install what is missing with apt-get, from the mirrors that the machine is set up with."""
+    packages = missing(programs)
+    if not packages:
+        return
+    names = " ".join(packages)
+    if not installable():
+        raise CannotRunHere(
+            f"programs are missing: {names}",
+            why="they come as Debian packages, which only root can install, with apt-get",
+            fix=f"as root: apt-get install {names}",
+        )
+    stages.say(f"packages: installing {names}")
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
+    try:
+        run(install, env=environment)
+    except CommandFailed:
+        # The package lists may be absent or out of date.
+        run(["apt-get", "update"], env=environment)
+        run(install, env=environment)
+
+
+def _present(program: str) -> bool:
+    search = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    return Path(program).exists() if program.startswith("/") else shutil.which(program, path=search) is not None

@@ -1,0 +1,1 @@
+"""Public data sets that packages of the Python package index carry: fetched, pinned and parsed, never committed."""

@@ -1,0 +1,1 @@
+"""Marquee: provable rollouts for marketing models on Kubernetes."""

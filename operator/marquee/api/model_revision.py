@@ -1,0 +1,73 @@
+"""`ModelRevision`: one immutable version of a model, named by the digest of its artifact."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints
+
+from marquee.api.metadata import Metadata
+from marquee.api.types import API_VERSION, ApiModel, Text, cel, rules
+
+
+class Artifact(ApiModel):
+    """Where the artifact's folder is, and which bytes it must hold."""
+
+    uri: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=1024),
+        Field(
+            description="The artifact's folder: file:///path, pvc://CLAIM/path, s3://, gs://, https:// or "
+            "models:/NAME/VERSION.",
+            json_schema_extra=rules(
+                cel(
+                    r"self.matches('^(file:///|pvc://[a-z0-9]([a-z0-9.-]*[a-z0-9])?/|s3://.|gs://.|https://.|models:/.)')",
+                    "must start with file:///, pvc://CLAIM/, s3://, gs://, https:// or models:/",
+                ),
+                cel("!self.contains('/../') && !self.endsWith('/..')", "must not contain '..'"),
+            ),
+        ),
+    ]
+    digest: Annotated[
+        str,
+        StringConstraints(max_length=71),
+        Field(
+            description="SHA-256 of the artifact's manifest.json, which in turn names the digest of every file.",
+            json_schema_extra=rules(
+                cel(
+                    "self.matches('^sha256:[0-9a-f]{64}$')",
+                    "must be sha256: followed by 64 lower-case hexadecimal digits, as `marquee train` prints it",
+                )
+            ),
+        ),
+    ]
+
+
+class ModelRevisionSpec(ApiModel):
+    """Never changes once stored."""
+
+    model: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=50),
+        Field(description="Name of the MarketingModel, in the same namespace, that this is a version of."),
+    ]
+    artifact: Artifact
+    description: Text = Field(default="", description="One line for people: what is new. Shown by kubectl get -o wide.")
+
+    model_config = ApiModel.model_config | {
+        "json_schema_extra": rules(
+            cel("self == oldSelf", "a ModelRevision is immutable: create a new one with another name")
+        )
+    }
+
+
+class ModelRevision(ApiModel):
+    """One immutable version of a model: an artifact by URI and digest."""
+
+    KIND: ClassVar[str] = "ModelRevision"
+    PLURAL: ClassVar[str] = "modelrevisions"
+
+    api_version: Literal["marquee.dev/v1alpha1"] = API_VERSION  # type: ignore[assignment]
+    kind: Literal["ModelRevision"] = "ModelRevision"
+    metadata: Metadata
+    spec: ModelRevisionSpec

@@ -1,0 +1,97 @@
+"""What the operator and a predictor pod agree on: settings, ports, paths, and how a pod says why it failed.
+
+The operator renders these names into the Deployment; the front reads them. A pod that cannot serve writes a
+`Failure` to its termination message and exits with `EXIT_CODE_FAILURE`; the operator turns the reason into
+the model's condition.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import orjson
+from pydantic import Field, ValidationError
+
+from marquee.contract.manifest import ContractModel
+
+SERVING_PORT: Final = 8080
+"""Predictions, health and the probe."""
+METRICS_PORT: Final = 9090
+"""Prometheus metrics; apart from the serving port so that a NetworkPolicy can tell them apart."""
+
+ARTIFACT_CACHE_PATH: Final = "/var/cache/marquee"
+PVC_MOUNT_ROOT: Final = "/mnt/artifacts"
+"""A ``pvc://CLAIM/PATH`` artifact is found at ``PVC_MOUNT_ROOT/CLAIM/PATH``."""
+TERMINATION_MESSAGE_PATH: Final = "/dev/termination-log"
+
+EXIT_CODE_FAILURE: Final = 78
+"""The pod has said why in its termination message (78 is EX_CONFIG of sysexits.h)."""
+
+HEALTH_LIVE_PATH: Final = "/v2/health/live"
+HEALTH_READY_PATH: Final = "/v2/health/ready"
+PROBE_PATH: Final = "/marquee/probe"
+"""``GET``: predicts the manifest's example through the whole hot path and answers with `ProbeReply`."""
+
+HEADER_PREDICTION_ID: Final = "marquee-prediction-id"
+HEADER_BUCKET: Final = "marquee-bucket"
+HEADER_COHORT: Final = "marquee-cohort"
+HEADER_DEADLINE: Final = "marquee-deadline-ms"
+
+
+class Setting(StrEnum):
+    """Environment variables of the predictor container."""
+
+    MODEL = "MARQUEE_MODEL"
+    NAMESPACE = "MARQUEE_NAMESPACE"
+    REVISION = "MARQUEE_REVISION"
+    ARTIFACT_URI = "MARQUEE_ARTIFACT_URI"
+    ARTIFACT_DIGEST = "MARQUEE_ARTIFACT_DIGEST"
+    SERVICE = "MARQUEE_SERVICE"
+    MAX_REQUEST_BYTES = "MARQUEE_MAX_REQUEST_BYTES"
+    THREADS = "MARQUEE_THREADS"
+    DRAIN_SECONDS = "MARQUEE_DRAIN_SECONDS"
+    LOG_SAMPLE_RATE = "MARQUEE_LOG_SAMPLE_RATE"
+
+
+class FailureReason(StrEnum):
+    """Why a pod cannot serve its revision; each is a condition reason of the model."""
+
+    ARTIFACT_UNREACHABLE = "ArtifactUnreachable"
+    ARTIFACT_EMPTY = "ArtifactEmpty"
+    DIGEST_MISMATCH = "DigestMismatch"
+    MANIFEST_INVALID = "ManifestInvalid"
+    SCHEMA_MISMATCH = "SchemaMismatch"
+    MODEL_MISMATCH = "ModelMismatch"
+    MODEL_LOAD_FAILED = "ModelLoadFailed"
+    WARM_UP_FAILED = "WarmUpFailed"
+    SETTINGS_INVALID = "SettingsInvalid"
+
+
+class Failure(ContractModel):
+    """A termination message: what happened, where, what to do."""
+
+    reason: FailureReason
+    message: str = Field(max_length=2_000)
+
+    def to_text(self) -> str:
+        """JSON within the kubelet's 4,096 bytes."""
+        return self.model_dump_json(by_alias=True)
+
+    @staticmethod
+    def from_text(text: str) -> Failure | None:
+        """The failure in a termination message, or None when the message is not one of ours."""
+        try:
+            return Failure.model_validate(orjson.loads(text))
+        except (orjson.JSONDecodeError, ValidationError):
+            return None
+
+
+class ProbeReply(ContractModel):
+    """Which bytes a pod serves, said by the pod after a prediction that went through the whole path."""
+
+    model: str
+    revision: str
+    artifact_digest: str
+    outputs: dict[str, float]
+    prediction_id: str

@@ -1,0 +1,1 @@
+"""The process: kopf, informers, leader election, probes and metrics, wired together."""

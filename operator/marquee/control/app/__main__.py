@@ -1,0 +1,57 @@
+"""``python -m marquee.control.app``: the operator's process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+
+from marquee.control.app.logs import set_up_logs
+from marquee.control.app.operator import StopRequested, run
+from marquee.control.cluster.errors import ClusterError
+from marquee.control.settings import SettingsError, settings_from
+
+
+def main() -> int:
+    """Run until SIGTERM or until the lease is lost; a restart is cheap and finds everything in the API."""
+    try:
+        settings = settings_from()
+    except SettingsError as error:
+        print(f"marquee-operator: {error}", file=sys.stderr)
+        return 2
+    set_up_logs(settings)
+    log = structlog.get_logger("marquee")
+
+    try:
+        asyncio.run(run(settings))
+    except BaseExceptionGroup as group:
+        return _end(log, list(_leaves(group)))
+    except ClusterError as error:
+        return _end(log, [error])
+    return 0
+
+
+def _end(log: Any, causes: list[BaseException]) -> int:
+    """Say why, and choose the exit code."""
+    errors = [cause for cause in causes if not isinstance(cause, StopRequested)]
+    for error in errors:
+        known = isinstance(error, (ClusterError, OSError))
+        log.error("stopped", error=str(error), kind=type(error).__name__, exc_info=None if known else error)
+    if not errors:
+        log.info("stopped")
+    return 1 if errors else 0
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

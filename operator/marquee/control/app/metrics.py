@@ -1,0 +1,96 @@
+"""The operator's metrics: counters that the parts keep anyway, turned into samples when somebody scrapes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from marquee.control.cluster.connection import Connection
+from marquee.control.observe.resources import Resources
+from marquee.control.runtime.queue import WorkQueue
+from marquee.control.snapshot import ModelKey
+
+
+class OperatorCollector(Collector):
+    """Reads the parts at scrape time; nothing is counted twice, nothing is paid for while nobody looks."""
+
+    def __init__(self, resources: Resources, queue: WorkQueue[ModelKey], connection: Connection) -> None:
+        self._resources = resources
+        self._queue = queue
+        self._connection = connection
+        self.is_leader = False
+
+    def collect(self) -> Iterator[Metric]:
+        """All samples."""
+        yield self._models()
+        yield self._model_info()
+        yield from self._queue_samples()
+        yield self._requests()
+        yield GaugeMetricFamily("marquee_operator_leader", "1 while this replica reconciles", value=self.is_leader)
+
+    def _models(self) -> Metric:
+        family = GaugeMetricFamily("marquee_models", "MarketingModels by phase", labels=["namespace", "phase"])
+        counts = Counter(
+            (model.metadata.namespace, model.status.phase.value if model.status.phase else "Unknown")
+            for model in self._resources.models()
+        )
+        for labels, count in sorted(counts.items()):
+            family.add_metric(labels, count)
+        return family
+
+    def _model_info(self) -> Metric:
+        names = ["namespace", "model", "use_case", "team", "stable", "canary", "reason"]
+        family = GaugeMetricFamily("marquee_model_ready", "1 when a model's wish is what serves", labels=names)
+        for model in self._resources.models():
+            status = model.status
+            ready = next((c for c in status.conditions if c.type == "Ready"), None)
+            family.add_metric(
+                [
+                    model.metadata.namespace,
+                    model.metadata.name,
+                    model.spec.use_case.value,
+                    model.spec.owner.team,
+                    status.stable.revision if status.stable else "",
+                    status.canary.revision if status.canary else "",
+                    ready.reason if ready else "",
+                ],
+                1.0 if ready is not None and ready.status == "True" else 0.0,
+            )
+        return family
+
+    def _queue_samples(self) -> Iterator[Metric]:
+        queue, counters = self._queue, self._queue.counters
+        yield GaugeMetricFamily("marquee_queue_depth", "Models waiting for a worker", value=queue.depth)
+        yield GaugeMetricFamily("marquee_queue_failing", "Models whose last pass raised", value=queue.failing)
+        yield GaugeMetricFamily(
+            "marquee_queue_oldest_age_seconds", "Wait of the first in the queue", value=queue.oldest_age_seconds
+        )
+        yield CounterMetricFamily("marquee_reconciles", "Passes that returned", value=counters.processed)
+        yield CounterMetricFamily("marquee_reconcile_failures", "Passes that raised", value=counters.failed)
+        yield CounterMetricFamily(
+            "marquee_reconcile_busy_seconds", "Time spent in passes, over all workers", value=counters.busy_seconds
+        )
+
+    def _requests(self) -> Metric:
+        family = CounterMetricFamily(
+            "marquee_api_requests",
+            "Requests to the API server apart from kopf's watches; status 0: no answer",
+            labels=["verb", "resource", "status"],
+        )
+        for (verb, resource, status), count in sorted(self._connection.requests.items()):
+            family.add_metric([verb, resource, str(status)], count)
+        return family
+
+
+def registry_with(collector: OperatorCollector) -> CollectorRegistry:
+    """A registry of its own: nothing that another library registers globally shows up."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry

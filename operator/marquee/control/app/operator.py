@@ -1,0 +1,178 @@
+"""Wires the parts together: caches warm from the start, the queue worked only while leading."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from dataclasses import dataclass, field
+
+import aiohttp
+import kopf
+import structlog
+
+from marquee.control.act import Actor
+from marquee.control.app.metrics import OperatorCollector, registry_with
+from marquee.control.app.pages import serve_pages
+from marquee.control.app.watching import registry_of, watch
+from marquee.control.cluster.client import Client
+from marquee.control.cluster.connection import Connection, connect
+from marquee.control.cluster.errors import ClusterError
+from marquee.control.cluster.kinds import MARKETING_MODEL, MODEL_REVISION
+from marquee.control.cluster.lease import LeaderElection
+from marquee.control.observe.children import Children
+from marquee.control.observe.observer import Observer
+from marquee.control.observe.resources import Resources
+from marquee.control.probe import HttpProber
+from marquee.control.reconciling import Reconciler
+from marquee.control.report import Reporter
+from marquee.control.runtime.queue import QueueSettings, WorkQueue
+from marquee.control.settings import Settings
+from marquee.control.snapshot import Defaults, ModelKey
+
+log = structlog.get_logger("marquee")
+
+_CATCH_UP_POLL_SECONDS = 0.05
+
+
+class StopRequested(Exception):  # noqa: N818 - a wish, not an error
+    """The process was told to end."""
+
+
+@dataclass(slots=True)
+class Operator:
+    """One replica of the operator."""
+
+    settings: Settings
+    connection: Connection
+    session: aiohttp.ClientSession
+    queue: WorkQueue[ModelKey] = field(init=False)
+    resources: Resources = field(init=False, default_factory=Resources)
+    children: Children = field(init=False)
+    client: Client = field(init=False)
+    reconciler: Reconciler = field(init=False)
+    election: LeaderElection = field(init=False)
+    collector: OperatorCollector = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.queue = WorkQueue(settings=QueueSettings(expected_errors=(ClusterError,)))
+        self.children = Children(self.connection, settings.watch_namespaces, self.queue.add)
+        self.client = Client(self.connection)
+        prober = HttpProber(self.session, settings.probe_timeout_seconds)
+        self.reconciler = Reconciler(
+            observer=Observer(self.resources, self.children, prober.result, _defaults(settings)),
+            actor=Actor(self.client, self.children, prober),
+            reporter=Reporter(self.client, self.resources),
+            forget=prober.forget,
+        )
+        self.election = LeaderElection(
+            self.connection,
+            namespace=settings.pod_namespace,
+            name=settings.lease_name,
+            identity=f"{settings.pod_name}_{secrets.token_hex(4)}",
+        )
+        self.collector = OperatorCollector(self.resources, self.queue, self.connection)
+
+    async def run(self) -> None:
+        """Until cancelled, or until a part gives up: then everything stops, and the process with it."""
+        kopf_ready = asyncio.Event()
+        pages = await serve_pages(
+            self.settings.http_host,
+            self.settings.http_port,
+            healthy=self.unhealthy_because,
+            ready=lambda: self.unready_because(kopf_ready),
+            metrics=registry_with(self.collector),
+        )
+        registry = registry_of(self.resources, self.connection.access, self.queue.add)
+        try:
+            async with asyncio.TaskGroup() as parts:
+                parts.create_task(self.children.run(), name="children")
+                parts.create_task(self._watch(registry, kopf_ready), name="kopf")
+                parts.create_task(self.election.run(self._lead), name="election")
+        finally:
+            await pages.cleanup()
+
+    async def _watch(self, registry: kopf.OperatorRegistry, ready: asyncio.Event) -> None:
+        """kopf installs its own handlers of SIGTERM and SIGINT, so its end is how this process learns of them."""
+        await watch(registry, self.settings.watch_namespaces, ready)
+        raise StopRequested
+
+    def unhealthy_because(self) -> str:
+        """Why the process should be restarted; empty while it should not."""
+        stale = [i for i in self.children.informers() if i.synced.is_set() and not i.healthy]
+        return f"no contact with the API server: {stale[0].kind}" if stale else ""
+
+    def unready_because(self, kopf_ready: asyncio.Event) -> str:
+        """Why this replica could not take over at once; empty when it could."""
+        if not kopf_ready.is_set():
+            return "the watch of marquee.dev resources has not started; are the CRDs installed?"
+        waiting = [informer for informer in self.children.informers() if not informer.synced.is_set()]
+        return f"waiting for the first list of {waiting[0].kind}" if waiting else ""
+
+    async def _lead(self) -> None:
+        """Work the queue; called when the lease is ours, cancelled when it is not any more."""
+        await self.children.wait_until_synced()
+        await self._catch_up()
+        log.info("leading", models=len(self.resources.models()), identity=self.settings.pod_name)
+        self.collector.is_leader = True
+        for model in self.resources.models():
+            self.queue.add((model.metadata.namespace, model.metadata.name))
+        resync = asyncio.create_task(self._resync())
+        try:
+            await self.queue.run(self.reconciler.reconcile, workers=self.settings.workers)
+        finally:
+            self.collector.is_leader = False
+            resync.cancel()
+
+    async def _catch_up(self) -> None:
+        """Wait until kopf's watch has delivered what exists now.
+
+        A model decided on without its revisions would be reported as blocked for a moment: kopf does not say
+        when its first listing is complete, so the API server is asked once for the names.
+        """
+        missing = set()
+        for kind in (MARKETING_MODEL, MODEL_REVISION):
+            for namespace in self.settings.watch_namespaces or (None,):
+                for body in await self.client.list(kind, namespace=namespace, metadata_only=True):
+                    missing.add((body["metadata"]["namespace"], body["metadata"]["name"], kind.kind))
+        deadline = asyncio.get_running_loop().time() + self.settings.catch_up_seconds
+        while missing := {entry for entry in missing if not self.resources.knows(*entry)}:
+            if asyncio.get_running_loop().time() > deadline:
+                log.warning("objects that the watch has not delivered", count=len(missing), first=min(missing))
+                return
+            await asyncio.sleep(_CATCH_UP_POLL_SECONDS)
+
+    async def _resync(self) -> None:
+        """Look at every model again from time to time, spread over a tenth of the period."""
+        period = self.settings.resync_seconds
+        while True:
+            await asyncio.sleep(period)
+            for model in self.resources.models():
+                key = (model.metadata.namespace, model.metadata.name)
+                self.queue.add_after(key, random.uniform(0, period / 10))  # noqa: S311 - spreads load
+
+
+async def run(settings: Settings) -> None:
+    """Run one replica until cancelled.
+
+    Raises:
+        StopRequested: in a group; SIGTERM or SIGINT.
+        ClusterError: in a group; no login, or the lease was lost.
+        OSError: in a group; the port of the pages is taken.
+
+    """
+    connection = await connect()
+    try:
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+            await Operator(settings, connection, session).run()
+    finally:
+        await connection.close()
+
+
+def _defaults(settings: Settings) -> Defaults:
+    return Defaults(
+        predictor_image=settings.predictor_image,
+        image_pull_policy=settings.predictor_image_pull_policy,
+        image_pull_secrets=settings.predictor_image_pull_secrets,
+    )

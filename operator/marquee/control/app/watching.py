@@ -1,0 +1,91 @@
+"""kopf as the informer of Marquee's own kinds: its handlers only fill caches and name models to look at.
+
+kopf is not the state machine: a handler that does required work loses it for good when one PATCH is refused.
+Here a lost or repeated event costs nothing, since every decision is made from what the caches hold.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import kopf
+
+from marquee.api.marketing_model import MarketingModel
+from marquee.api.model_revision import ModelRevision
+from marquee.api.types import GROUP, VERSION
+from marquee.control.cluster.access import Access
+from marquee.control.observe.resources import Resources
+from marquee.control.snapshot import ModelKey
+
+SERVER_TIMEOUT_SECONDS = 300
+CLIENT_TIMEOUT_SECONDS = 310
+"""Above the server's, so that it is the server that ends a quiet watch."""
+CONNECT_TIMEOUT_SECONDS = 10
+
+
+def registry_of(resources: Resources, access: Access, on_change: Callable[[ModelKey], None]) -> kopf.OperatorRegistry:
+    """Handlers for both kinds, and the login by which kopf's own session reaches the API server."""
+    registry = kopf.OperatorRegistry()
+
+    async def log_in(**_: Any) -> kopf.ConnectionInfo:
+        header = await access.authorization()
+        scheme, token = header.split(" ", 1) if header else ("", "")
+        return kopf.ConnectionInfo(
+            server=access.server,
+            ca_path=access.ca_path,
+            insecure=not access.verifies,
+            scheme=scheme or None,
+            token=token or None,
+            certificate_path=access.certificate_path,
+            private_key_path=access.private_key_path,
+            proxy_url=access.proxy,
+        )
+
+    async def on_model(event: Any, **_: Any) -> None:
+        namespace, name = _key_of(event["object"])
+        if event["type"] == "DELETED":
+            resources.remove_model(namespace, name)
+        else:
+            resources.put_model(event["object"])
+        on_change((namespace, name))
+
+    async def on_revision(event: Any, **_: Any) -> None:
+        namespace, name = _key_of(event["object"])
+        known = resources.revision(namespace, name)
+        if event["type"] == "DELETED":
+            resources.remove_revision(namespace, name)
+        else:
+            resources.put_revision(event["object"])
+            known = resources.revision(namespace, name)
+        if known is not None:
+            for model in resources.models_interested_in(namespace, name, known.spec.model):
+                on_change((namespace, model))
+
+    kopf.on.login(registry=registry)(log_in)
+    kopf.on.event(GROUP, VERSION, MarketingModel.PLURAL, registry=registry)(on_model)
+    kopf.on.event(GROUP, VERSION, ModelRevision.PLURAL, registry=registry)(on_revision)
+    return registry
+
+
+def _key_of(body: Any) -> ModelKey:
+    return body["metadata"]["namespace"], body["metadata"]["name"]
+
+
+async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], ready: asyncio.Event) -> None:
+    """Run kopf's watches until cancelled; returns early only when kopf gives up, which ends the process."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.watching.server_timeout = SERVER_TIMEOUT_SECONDS
+    settings.watching.client_timeout = CLIENT_TIMEOUT_SECONDS
+    settings.watching.connect_timeout = CONNECT_TIMEOUT_SECONDS
+    settings.peering.standalone = True
+    await kopf.operator(
+        registry=registry,
+        settings=settings,
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        ready_flag=ready,
+    )

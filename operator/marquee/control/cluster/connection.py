@@ -1,0 +1,306 @@
+"""One HTTP session to the API server: requests and watch streams, both counted."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from marquee.control.cluster.access import Access, log_in
+from marquee.control.cluster.errors import ApiError, MalformedAnswer, Unauthorized, Unreachable, api_error
+from marquee.control.cluster.lines import LineSplitter
+from marquee.control.cluster.routes import RequestRecord, resource_of, verb_of
+from marquee.control.runtime.clock import monotonic_seconds
+
+OBJECT: Final = "application/json"
+OBJECT_METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+LIST_METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+"""`Accept` values; the metadata ones have the server leave out spec and status."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """Bounds of the session."""
+
+    requests_at_once: int = 32
+    """Requests in flight, apart from watches and urgent ones. Default 32: more than the work queue has workers, and
+    few enough that the API server's fairness gate does not turn them away."""
+
+    connect_seconds: float = 10.0
+    """Time, in seconds, for TCP and TLS to come up. Default 10: a node under load still manages."""
+
+    idle_seconds: float = 60.0
+    """Time, in seconds, an unused connection is kept. Default 60: below the API server's 90, so that it is this
+    side that closes, and no write meets a closed connection."""
+
+    max_line_bytes: int = 16 * 1024 * 1024
+    """Longest watch event, in bytes. Default 16 MiB: ten times the largest object that etcd stores."""
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One request on its way."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes | None
+    is_watch: bool = False
+
+
+class Connection:
+    """Speaks JSON with one API server; knows paths, not kinds.
+
+    Make it in the event loop that uses it, and `close` it. `requests` counts by (verb, resource, status);
+    `on_request`, when set, is called with each `RequestRecord`.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        settings: ConnectionSettings | None = None,
+        on_request: Callable[[RequestRecord], None] | None = None,
+    ) -> None:
+        self.access = access
+        self.requests: Counter[tuple[str, str, int]] = Counter()
+        self.on_request = on_request
+        self._settings = settings or ConnectionSettings()
+        self._slots = asyncio.Semaphore(self._settings.requests_at_once)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0,  # the slots bound requests; a pool limit would count watches too and starve the writes
+                ssl=access.ssl_context if access.ssl_context is not None else True,
+                keepalive_timeout=self._settings.idle_seconds,
+                socket_factory=_watchful_socket,
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # Compressing a long list costs the server more CPU than the cluster's network saves.
+            headers={"Accept-Encoding": "identity", "User-Agent": "marquee-operator"},
+            auto_decompress=False,
+        )
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        content_type: str = "application/json",
+        accept: str = OBJECT,
+        timeout_seconds: float = 10.0,
+        urgent: bool = False,
+    ) -> dict[str, Any]:
+        """Send one request and return the JSON object of the answer.
+
+        Args:
+            method: HTTP method, in capitals.
+            path: absolute path without query.
+            params: query parameters.
+            body: anything orjson serialises, sent as `content_type`.
+            content_type: of the body; ``application/apply-patch+yaml`` takes JSON, which is YAML.
+            accept: `OBJECT`, `OBJECT_METADATA` or `LIST_METADATA`.
+            timeout_seconds: for the whole exchange, the wait for a slot included.
+            urgent: take no slot, so that slow requests cannot delay the renewal of the Lease.
+
+        Raises:
+            ApiError: the server refused; `marquee.control.cluster.errors` draws the kinds.
+            Unreachable: no answer in time; a write may have taken effect.
+            MalformedAnswer: the answer is no JSON object.
+            LoginFailed: the token ran out and could not be renewed.
+
+        """
+        headers = {"Accept": accept}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        exchange = _Exchange(
+            method,
+            path,
+            urlencode(params) if params else "",
+            headers,
+            None if body is None else orjson.dumps(body),
+        )
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                if urgent:
+                    return await self._answer_or_log_in_again(exchange)
+                async with self._slots:
+                    return await self._answer_or_log_in_again(exchange)
+        except TimeoutError as error:
+            raise Unreachable(f"{method} {path}: no answer within {timeout_seconds:g} s") from error
+
+    async def stream(
+        self,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        accept: str = OBJECT,
+        timeout_seconds: float = 310.0,
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Open a watch and yield its events, ``{"type": ..., "object": ...}``, until the server ends it.
+
+        Close the generator (``contextlib.aclosing``) when leaving it early.
+
+        Args:
+            path: collection path.
+            params: query parameters; ``watch=1`` is added.
+            accept: `OBJECT` or `OBJECT_METADATA`.
+            timeout_seconds: for the whole watch; above the ``timeoutSeconds`` that is asked of the server.
+
+        Raises:
+            ApiError: the watch was refused, or ended by an ERROR event (`Gone`: the version is too old).
+            Unreachable: the connection was cut, or the time ran out.
+            MalformedAnswer: a line is no event, or is longer than allowed.
+            LoginFailed: the token ran out and could not be renewed.
+
+        """
+        query = urlencode({**(params or {}), "watch": "1"})
+        exchange = _Exchange("GET", path, query, {"Accept": accept}, None, is_watch=True)
+        lines = LineSplitter(self._settings.max_line_bytes)
+        async with self._exchanged(exchange, timeout_seconds) as response:
+            if response.status != 200:
+                raise self._refusal(exchange, response, await response.read())
+            async for chunk in response.content.iter_any():
+                for line in _cut(lines, chunk, path):
+                    yield _event(line, path)
+
+    async def close(self) -> None:
+        """Close all connections; open streams end with `Unreachable`."""
+        await self._session.close()
+
+    async def _answer_or_log_in_again(self, exchange: _Exchange) -> dict[str, Any]:
+        authorization = await self.access.authorization()
+        try:
+            return await self._answer(exchange)
+        except Unauthorized:
+            # A token that was revoked or replaced early: worth one more attempt, if there is another one now.
+            self.access.expire()
+            if await self.access.authorization() == authorization:
+                raise
+            return await self._answer(exchange)
+
+    async def _answer(self, exchange: _Exchange) -> dict[str, Any]:
+        async with self._exchanged(exchange, None) as response:
+            payload = await response.read()
+            if response.status >= 300:
+                raise self._refusal(exchange, response, payload)
+        try:
+            answer = orjson.loads(payload)
+        except orjson.JSONDecodeError as error:
+            raise MalformedAnswer(f"{exchange.method} {exchange.path}: no JSON but {payload[:200]!r}") from error
+        if not isinstance(answer, dict):
+            raise MalformedAnswer(f"{exchange.method} {exchange.path}: no JSON object but {payload[:200]!r}")
+        return answer
+
+    @asynccontextmanager
+    async def _exchanged(
+        self, exchange: _Exchange, timeout_seconds: float | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Send and wait for the answer's head; failures to talk, also while the body is read, are `Unreachable`."""
+        authorization = await self.access.authorization()
+        headers = exchange.headers | {"Authorization": authorization} if authorization else exchange.headers
+        url = f"{self.access.server}{exchange.path}" + (f"?{exchange.query}" if exchange.query else "")
+        started = monotonic_seconds()
+        status = 0
+        try:
+            async with self._session.request(
+                exchange.method,
+                URL(url, encoded=True),
+                data=exchange.body,
+                headers=headers,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=self._settings.connect_seconds),
+                proxy=self.access.proxy,
+                server_hostname=self.access.server_name,
+            ) as response:
+                status = response.status
+                if exchange.is_watch:
+                    self._record(exchange, status, started)
+                yield response
+        except (aiohttp.ClientError, OSError) as error:  # asyncio's TimeoutError is an OSError
+            what = f"{type(error).__name__}: {error}".rstrip(": ")
+            raise Unreachable(f"{exchange.method} {url.partition('?')[0]}: {what}") from error
+        finally:
+            if not (exchange.is_watch and status):
+                self._record(exchange, status, started)
+
+    def _record(self, exchange: _Exchange, status: int, started: float) -> None:
+        verb = "watch" if exchange.is_watch else verb_of(exchange.method, exchange.path)
+        resource = resource_of(exchange.path)
+        self.requests[verb, resource, status] += 1
+        if self.on_request is not None:
+            self.on_request(RequestRecord(verb, resource, status, monotonic_seconds() - started))
+
+    def _refusal(self, exchange: _Exchange, response: aiohttp.ClientResponse, payload: bytes) -> ApiError:
+        try:
+            body = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            body = None
+        if not isinstance(body, dict):
+            body = {"message": payload[:300].decode(errors="replace").strip()}
+        return api_error(
+            response.status,
+            body,
+            exchange.path,
+            method=exchange.method,
+            retry_after_header=response.headers.get("Retry-After"),
+        )
+
+
+async def connect(
+    *,
+    context: str | None = None,
+    settings: ConnectionSettings | None = None,
+    on_request: Callable[[RequestRecord], None] | None = None,
+) -> Connection:
+    """Log in (see `marquee.control.cluster.access.log_in`) and open a session; no request is made yet.
+
+    Raises:
+        LoginFailed: no usable credentials.
+
+    """
+    return Connection(await log_in(context=context), settings=settings, on_request=on_request)
+
+
+def _cut(lines: LineSplitter, chunk: bytes, path: str) -> list[bytes]:
+    try:
+        return lines.feed(chunk)
+    except ValueError as error:
+        raise MalformedAnswer(f"watch {path}: {error}") from error
+
+
+def _event(line: bytes, path: str) -> dict[str, Any]:
+    try:
+        event: Any = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        event = None
+    if not isinstance(event, dict) or not isinstance(event.get("object"), dict) or "type" not in event:
+        raise MalformedAnswer(f"watch {path}: no watch event but {line[:200]!r}")
+    if event["type"] == "ERROR":
+        status = event["object"]
+        raise api_error(int(status.get("code") or 500), status, path, method="WATCH")
+    return event
+
+
+def _watchful_socket(address: tuple[Any, ...]) -> socket.socket:
+    # A watch only listens. Without these probes a peer that vanished without a word, as a node that lost its
+    # network, would go unnoticed for the watch's whole five minutes; with them it takes about a minute.
+    family, kind, protocol, _, _ = address
+    sock = socket.socket(family, kind, protocol)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):  # not every platform that people develop on has all three
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return sock

@@ -1,0 +1,176 @@
+"""The writes that the matching row asks for: from a `Snapshot` to a `Plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC
+from typing import Any, Final
+
+from marquee.api.marketing_model import Phase, ScalingClass
+from marquee.api.model_revision import ModelRevision
+from marquee.contract import pod
+from marquee.control.cluster.kinds import (
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    NETWORK_POLICY,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Kind,
+)
+from marquee.control.decide.describing import notices_of, status_of
+from marquee.control.decide.facts import Facts, gather
+from marquee.control.decide.plan import Apply, Delete, Plan, Probe, Scale
+from marquee.control.decide.syncing import is_in_sync
+from marquee.control.decide.table import Move, Row, match
+from marquee.control.render import children, names
+from marquee.control.render.deployment import deployment
+from marquee.control.snapshot import Snapshot
+
+PROBE_AGAIN_SECONDS: Final = 10.0
+MINIMUM_WAIT_SECONDS: Final = 0.2
+
+
+def decide(snapshot: Snapshot) -> Plan:
+    """What to do about a model now. Pure: the same snapshot gives the same plan."""
+    facts = gather(snapshot)
+    row = match(facts)
+    applies = tuple(_applies(snapshot, facts, row))
+    return Plan(
+        status=status_of(snapshot, facts, row),
+        applies=applies,
+        scales=tuple(_scales(snapshot, facts, row)),
+        probe=_probe(snapshot, facts) if Move.PROBE in row.moves else None,
+        deletes=tuple(_deletes(snapshot, facts, row)),
+        notices=notices_of(snapshot, facts, row),
+        requeue_after_seconds=_requeue_after(snapshot, facts, row),
+    )
+
+
+def _applies(snapshot: Snapshot, facts: Facts, row: Row) -> Iterator[Apply]:
+    """In the order that lets pods start at the first try: identity first, the address last."""
+    if Move.ENSURE not in row.moves:
+        return
+    for kind, manifest in _wanted(snapshot, facts, row):
+        name = manifest["metadata"]["name"]
+        stored = snapshot.child(kind, name)
+        if stored is not None and stored.deleting:
+            continue
+        if stored is None or not is_in_sync(manifest, stored.manifest()):
+            yield Apply(kind=kind, manifest=manifest, create=stored is None)
+
+
+def _wanted(snapshot: Snapshot, facts: Facts, row: Row) -> Iterator[tuple[Kind, dict[str, Any]]]:
+    model = snapshot.model
+    serving = facts.serving
+    if serving is None or Move.SWITCH in row.moves:
+        serving = facts.revision.metadata.name
+    yield SERVICE_ACCOUNT, children.service_account(model)
+    yield NETWORK_POLICY, children.network_policy(model)
+    yield POD_DISRUPTION_BUDGET, children.pod_disruption_budget(model)
+    if (lost := _lost_stable(snapshot, facts)) is not None:
+        yield DEPLOYMENT, deployment(model, lost, snapshot.defaults, image=_image(snapshot, lost))
+    revision = facts.revision
+    yield DEPLOYMENT, deployment(model, revision, snapshot.defaults, image=_image(snapshot, revision))
+    yield (
+        SERVICE,
+        children.service(model, revision=serving, annotations=_traffic_annotations(snapshot, facts, row)),
+    )
+    if (autoscaler := children.horizontal_pod_autoscaler(model, revision=serving)) is not None:
+        yield HORIZONTAL_POD_AUTOSCALER, autoscaler
+
+
+def _lost_stable(snapshot: Snapshot, facts: Facts) -> ModelRevision | None:
+    """The serving revision, when somebody removed its Deployment while another is on its way. Otherwise a
+    rollout leaves stable as it is: what changes in the spec is proven on the newcomer first."""
+    if facts.stable is None or facts.stable.deployment is not None:
+        return None
+    return snapshot.revision(facts.stable.name)
+
+
+def _image(snapshot: Snapshot, revision: ModelRevision) -> str:
+    """The model's image; else what the revision was first deployed with; else the operator's default."""
+    if snapshot.model.spec.serving.image:
+        return snapshot.model.spec.serving.image
+    state = snapshot.deployment(revision.metadata.name)
+    if state is None:
+        return snapshot.defaults.predictor_image
+    containers = state.child.manifest()["spec"]["template"]["spec"]["containers"]
+    return next((str(c["image"]) for c in containers if c["name"] == "predictor"), snapshot.defaults.predictor_image)
+
+
+def _traffic_annotations(snapshot: Snapshot, facts: Facts, row: Row) -> dict[str, str]:
+    """When users were switched, and from whom: in the same write as the switch, so neither is ever lost."""
+    if Move.SWITCH in row.moves and facts.serving is not None:
+        return {
+            names.ANNOTATION_SWITCHED_AT: snapshot.now.astimezone(UTC).isoformat(timespec="seconds"),
+            names.ANNOTATION_PREVIOUS_REVISION: facts.serving,
+        }
+    kept = (names.ANNOTATION_SWITCHED_AT, names.ANNOTATION_PREVIOUS_REVISION)
+    stored = facts.service.annotations if facts.service is not None else {}
+    return {key: stored[key] for key in kept if key in stored}
+
+
+def _scales(snapshot: Snapshot, facts: Facts, row: Row) -> Iterator[Scale]:
+    """Replicas of the wanted revision. A scaler's own Deployment is left to it."""
+    if Move.ENSURE not in row.moves or facts.target is None:
+        return
+    target = facts.target
+    scaled_by_others = (
+        snapshot.model.spec.scaling.class_ is not ScalingClass.NONE and facts.stable is None and target.verified
+    )
+    current = target.deployment.replicas if target.deployment is not None else 1
+    if not scaled_by_others and current != target.wanted_replicas:
+        yield Scale(snapshot.model.metadata.namespace, target.name, target.wanted_replicas)
+
+
+def _probe(snapshot: Snapshot, facts: Facts) -> Probe | None:
+    """A ready pod of the wanted revision, the oldest first; one that failed rests a while before it is asked
+    again."""
+    assert facts.target is not None  # noqa: S101 - rows that probe have a target
+    if snapshot.probe is not None and facts.target.probe_failure:
+        elapsed = (snapshot.now - snapshot.probe.at).total_seconds()
+        if elapsed < PROBE_AGAIN_SECONDS:
+            return None
+    ready = [pod_state for pod_state in facts.target.pods if pod_state.ready and not pod_state.deleting]
+    if not ready:
+        return None
+    chosen = min(ready, key=lambda pod_state: (pod_state.created, pod_state.name))
+    host = f"[{chosen.ip}]" if ":" in chosen.ip else chosen.ip
+    return Probe(
+        pod_uid=chosen.uid,
+        address=f"http://{host}:{pod.SERVING_PORT}{pod.PROBE_PATH}",
+        model=snapshot.model.metadata.name,
+        revision=facts.revision.metadata.name,
+        digest=facts.revision.spec.artifact.digest,
+    )
+
+
+def _deletes(snapshot: Snapshot, facts: Facts, row: Row) -> Iterator[Delete]:
+    if Move.PRUNE not in row.moves:
+        return
+    for state in facts.leftovers:
+        yield _delete(state.child.kind, state.child.namespace, state.child.name, state.child.uid)
+    autoscaler = snapshot.child(HORIZONTAL_POD_AUTOSCALER, snapshot.model.metadata.name)
+    if (
+        autoscaler is not None
+        and not autoscaler.deleting
+        and snapshot.model.spec.scaling.class_ is not ScalingClass.HPA
+    ):
+        yield _delete(autoscaler.kind, autoscaler.namespace, autoscaler.name, autoscaler.uid)
+
+
+def _delete(kind: Kind, namespace: str, name: str, uid: str) -> Delete:
+    return Delete(kind=kind, namespace=namespace, name=name, uid=uid)
+
+
+def _requeue_after(snapshot: Snapshot, facts: Facts, row: Row) -> float | None:
+    """Only what no event announces: the end of a drain, and the next probe."""
+    waits = []
+    if facts.draining and facts.drained_at is not None:
+        waits.append((facts.drained_at - snapshot.now).total_seconds())
+    if Move.PROBE in row.moves:
+        waits.append(PROBE_AGAIN_SECONDS)
+    if row.phase is Phase.SWITCHING:
+        waits.append(0.0)
+    return max(MINIMUM_WAIT_SECONDS, min(waits)) if waits else None

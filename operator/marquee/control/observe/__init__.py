@@ -1,0 +1,1 @@
+"""What is: caches of resources and children, put together as a `Snapshot`."""

@@ -1,0 +1,125 @@
+"""The informers of what Marquee has made, and which of it belongs to a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from marquee.control.cluster.connection import Connection
+from marquee.control.cluster.informer import Informer
+from marquee.control.cluster.kinds import (
+    DEPLOYMENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    NETWORK_POLICY,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    SERVICE,
+    SERVICE_ACCOUNT,
+    Kind,
+)
+from marquee.control.observe import transforms
+from marquee.control.render.names import MANAGED_SELECTOR
+from marquee.control.snapshot import Child, DeploymentState, ModelKey, PodState
+
+PLAIN_KINDS = (SERVICE, SERVICE_ACCOUNT, POD_DISRUPTION_BUDGET, NETWORK_POLICY, HORIZONTAL_POD_AUTOSCALER)
+
+
+class Managed(Protocol):
+    """What every cached object can say about itself."""
+
+    @property
+    def namespace(self) -> str:
+        """Where it is."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """Whose it is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """One model's children."""
+
+    deployments: tuple[DeploymentState, ...]
+    pods: tuple[PodState, ...]
+    others: tuple[Child, ...]
+
+
+class Children:
+    """One informer a kind, for the objects that carry Marquee's label.
+
+    Args:
+        connection: The API server.
+        namespaces: Where to watch; empty for the whole cluster.
+        on_change: Called with (namespace, model) when a child of that model appears, changes or goes.
+
+    """
+
+    def __init__(
+        self, connection: Connection, namespaces: tuple[str, ...], on_change: Callable[[ModelKey], None]
+    ) -> None:
+        self._on_change = on_change
+        self._informers: dict[Kind, dict[str | None, Informer[Any]]] = {
+            kind: {scope: self._informer(connection, kind, scope) for scope in namespaces or (None,)}
+            for kind in (DEPLOYMENT, POD, *PLAIN_KINDS)
+        }
+
+    async def run(self) -> None:
+        """Keep all caches current, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for informer in self.informers():
+                group.create_task(informer.run())
+
+    async def wait_until_synced(self) -> None:
+        """Return when every cache holds what the API server held at the start."""
+        for informer in self.informers():
+            await informer.synced.wait()
+
+    def informers(self) -> list[Informer[Any]]:
+        """All of them, for probes and metrics."""
+        return [informer for scopes in self._informers.values() for informer in scopes.values()]
+
+    def of(self, namespace: str, model: str, *, owner_uid: str) -> Owned:
+        """A model's children. What a former model of the same name has left behind is not among them."""
+        deployments: list[DeploymentState] = self._scope(DEPLOYMENT, namespace).select(namespace, model)
+        pods: list[PodState] = self._scope(POD, namespace).select(namespace, model)
+        others: list[Child] = [
+            child for kind in PLAIN_KINDS for child in self._scope(kind, namespace).select(namespace, model)
+        ]
+        return Owned(
+            deployments=tuple(state for state in deployments if state.child.owner_uid == owner_uid),
+            pods=tuple(pods),
+            others=tuple(child for child in others if child.owner_uid == owner_uid),
+        )
+
+    def write_back(self, kind: Kind, body: dict[str, Any]) -> None:
+        """Take the server's reply to our own write."""
+        self._scope(kind, body["metadata"]["namespace"]).write_back(body)
+
+    def _scope(self, kind: Kind, namespace: str) -> Informer[Any]:
+        """The informer that watches that namespace."""
+        scopes = self._informers[kind]
+        return scopes[namespace] if namespace in scopes else scopes[None]
+
+    def _informer(self, connection: Connection, kind: Kind, namespace: str | None) -> Informer[Any]:
+        transform: Callable[[Kind, dict[str, Any]], Managed]
+        transform = {DEPLOYMENT: transforms.deployment, POD: transforms.pod}.get(kind, transforms.child)
+        return Informer(
+            connection,
+            kind,
+            label_selector=MANAGED_SELECTOR,
+            namespace=namespace,
+            transform=partial(transform, kind),
+            index=transforms.model_of,
+            on_change=self._changed,
+        )
+
+    def _changed(self, old: Managed | None, new: Managed | None) -> None:
+        changed = new if new is not None else old
+        if changed is not None:
+            self._on_change((changed.namespace, changed.model))

@@ -1,0 +1,121 @@
+"""Marquee's own kinds as kopf's watch delivers them: parsed once, indexed, never older than what we wrote.
+
+kopf calls `put` and `remove` for each event; `report` writes the server's replies back, so that a decision
+right after a status write does not see the status of before.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from marquee.api.marketing_model import MarketingModel
+from marquee.api.model_revision import ModelRevision
+
+ObjectKey = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A MarketingModel, or the last one that could be read and why the newest could not."""
+
+    model: MarketingModel
+    spec_error: str = ""
+
+
+@dataclass(slots=True)
+class Resources:
+    """MarketingModels and ModelRevisions of the watched namespaces."""
+
+    _models: dict[ObjectKey, StoredModel] = field(default_factory=dict)
+    _revisions: dict[ObjectKey, ModelRevision] = field(default_factory=dict)
+    _revisions_of: dict[ObjectKey, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _referrers: dict[ObjectKey, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def put_model(self, body: Mapping[str, Any]) -> None:
+        """Take a MarketingModel as the API server sent it, unless a newer one is known."""
+        key = _key_of(body)
+        known = self._models.get(key)
+        if known is not None and _is_older(body, known.model.metadata.resource_version):
+            return
+        try:
+            stored = StoredModel(MarketingModel.model_validate(body))
+        except ValidationError as error:
+            if known is None:
+                return
+            stored = StoredModel(known.model, spec_error=_explain(error))
+        self._forget_reference(key)
+        self._models[key] = stored
+        if (name := stored.model.spec.revision.name) is not None:
+            self._referrers[key[0], name].add(key[1])
+
+    def remove_model(self, namespace: str, name: str) -> None:
+        """Forget a deleted MarketingModel."""
+        self._forget_reference((namespace, name))
+        self._models.pop((namespace, name), None)
+
+    def put_revision(self, body: Mapping[str, Any]) -> None:
+        """Take a ModelRevision; one that this version of Marquee cannot read counts as absent."""
+        try:
+            revision = ModelRevision.model_validate(body)
+        except ValidationError:
+            return
+        key = (revision.metadata.namespace, revision.metadata.name)
+        self._revisions[key] = revision
+        self._revisions_of[key[0], revision.spec.model].add(key[1])
+
+    def remove_revision(self, namespace: str, name: str) -> None:
+        """Forget a deleted ModelRevision."""
+        revision = self._revisions.pop((namespace, name), None)
+        if revision is not None:
+            self._revisions_of[namespace, revision.spec.model].discard(name)
+
+    def model(self, namespace: str, name: str) -> StoredModel | None:
+        """The model by name."""
+        return self._models.get((namespace, name))
+
+    def models(self) -> list[MarketingModel]:
+        """Every model."""
+        return [stored.model for stored in self._models.values()]
+
+    def revisions_of(self, namespace: str, model: str) -> tuple[ModelRevision, ...]:
+        """The revisions of a model, by name."""
+        return tuple(self._revisions[namespace, name] for name in sorted(self._revisions_of[namespace, model]))
+
+    def revision(self, namespace: str, name: str) -> ModelRevision | None:
+        """Any revision by name, whatever model it belongs to."""
+        return self._revisions.get((namespace, name))
+
+    def models_interested_in(self, namespace: str, revision: str, model: str) -> set[str]:
+        """Models to look at again when a revision appears or goes: its own, and whoever names it."""
+        return self._referrers[namespace, revision] | {model}
+
+    def knows(self, namespace: str, name: str, kind: str) -> bool:
+        """Whether the watch has delivered that object yet."""
+        known = self._models if kind == MarketingModel.KIND else self._revisions
+        return (namespace, name) in known
+
+    def _forget_reference(self, key: ObjectKey) -> None:
+        stored = self._models.get(key)
+        if stored is not None and stored.model.spec.revision.name is not None:
+            self._referrers[key[0], stored.model.spec.revision.name].discard(key[1])
+
+
+def _key_of(body: Mapping[str, Any]) -> ObjectKey:
+    metadata = body["metadata"]
+    return metadata["namespace"], metadata["name"]
+
+
+def _is_older(body: Mapping[str, Any], known_version: str) -> bool:
+    offered = str(body["metadata"].get("resourceVersion", ""))
+    return offered.isdecimal() and known_version.isdecimal() and int(offered) < int(known_version)
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}; this operator cannot read the field: upgrade it, or change the field"

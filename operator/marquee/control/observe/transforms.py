@@ -1,0 +1,96 @@
+"""Reduces the objects that the API server sends to what decisions need; called once per watch event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from marquee.control.cluster.kinds import Kind
+from marquee.control.render.names import LABEL_MODEL, LABEL_REVISION
+from marquee.control.snapshot import Child, DeploymentState, PodState
+
+_MESSAGE_LIMIT = 4096
+
+
+def child(kind: Kind, body: dict[str, Any]) -> Child:
+    """Any child, by what a manifest of ours may name: metadata and everything beside status."""
+    metadata = body["metadata"]
+    owner: dict[str, Any] = next((o for o in metadata.get("ownerReferences", ()) if o.get("controller")), {})
+    kept = {key: value for key, value in body.items() if key != "status"}
+    kept["metadata"] = {
+        key: metadata[key]
+        for key in ("name", "namespace", "labels", "annotations", "ownerReferences")
+        if key in metadata
+    }
+    kept.setdefault("apiVersion", kind.api_version)
+    kept.setdefault("kind", kind.kind)
+    return Child(
+        kind=kind,
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        model=model_of(body) or "",
+        uid=metadata["uid"],
+        generation=metadata.get("generation", 0),
+        owner_uid=owner.get("uid", ""),
+        deleting="deletionTimestamp" in metadata,
+        labels=metadata.get("labels") or {},
+        annotations=metadata.get("annotations") or {},
+        body=orjson.dumps(kept),
+    )
+
+
+def deployment(kind: Kind, body: dict[str, Any]) -> DeploymentState:
+    """A Deployment with its progress."""
+    status = body.get("status") or {}
+    conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
+    progressing = conditions.get("Progressing", {})
+    failure = conditions.get("ReplicaFailure", {})
+    return DeploymentState(
+        child=child(kind, body),
+        replicas=body["spec"].get("replicas", 1),
+        observed_generation=status.get("observedGeneration", 0),
+        updated_replicas=status.get("updatedReplicas", 0),
+        ready_replicas=status.get("readyReplicas", 0),
+        available_replicas=status.get("availableReplicas", 0),
+        total_replicas=status.get("replicas", 0),
+        deadline_exceeded=progressing.get("reason") == "ProgressDeadlineExceeded",
+        creation_failure=failure.get("message", "") if failure.get("status") == "True" else "",
+    )
+
+
+def pod(_: Kind, body: dict[str, Any]) -> PodState:
+    """A pod with what its kubelet and its container say."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    labels = metadata.get("labels") or {}
+    conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
+    containers = status.get("containerStatuses") or ()
+    container: dict[str, Any] = next((c for c in containers if c["name"] == "predictor"), {})
+    state, last = container.get("state") or {}, container.get("lastState") or {}
+    waiting = state.get("waiting") or {}
+    terminated = state.get("terminated") or last.get("terminated") or {}
+    scheduled = conditions.get("PodScheduled", {})
+    return PodState(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        model=model_of(body) or "",
+        uid=metadata["uid"],
+        revision=labels.get(LABEL_REVISION, ""),
+        ip=status.get("podIP", ""),
+        ready=conditions.get("Ready", {}).get("status") == "True",
+        deleting="deletionTimestamp" in metadata,
+        restarts=container.get("restartCount", 0),
+        created=metadata.get("creationTimestamp", ""),
+        template=labels.get("pod-template-hash", ""),
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=waiting.get("message", "")[:_MESSAGE_LIMIT],
+        termination_reason=terminated.get("reason", ""),
+        termination_message=(terminated.get("message") or "")[:_MESSAGE_LIMIT],
+        unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
+    )
+
+
+def model_of(body: dict[str, Any]) -> str | None:
+    """The model that an object belongs to, by its label."""
+    labels = body["metadata"].get("labels") or {}
+    return str(labels[LABEL_MODEL]) if LABEL_MODEL in labels else None

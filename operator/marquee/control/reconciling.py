@@ -1,0 +1,45 @@
+"""One pass over one model: observe -> decide -> act -> report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from marquee.control.act import Actor
+from marquee.control.decide import decide
+from marquee.control.decide.plan import Plan
+from marquee.control.observe.observer import Observer
+from marquee.control.report import Reporter
+from marquee.control.snapshot import ModelKey
+
+REFUSED_AGAIN_SECONDS: Final = 30.0
+"""A refused write is tried again this often: a quota may be raised, a foreign object removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """Level-triggered: what it does depends on what is, never on which event woke it."""
+
+    observer: Observer
+    actor: Actor
+    reporter: Reporter
+    forget: Callable[[ModelKey], None]
+
+    async def reconcile(self, key: ModelKey) -> float | None:
+        """Bring one model a step closer to its spec.
+
+        Returns:
+            Seconds after which to look again although nothing may happen until then, or None.
+
+        """
+        snapshot = self.observer.observe(key)
+        if snapshot is None:
+            self.forget(key)
+            return None
+        plan: Plan = decide(snapshot)
+        refusal = await self.actor.act(key, plan)
+        if plan.probe is not None and refusal is None:
+            return 0.0  # the answer changes the decision: look again before telling anybody
+        await self.reporter.report(snapshot, plan, refusal)
+        return REFUSED_AGAIN_SECONDS if refusal is not None else plan.requeue_after_seconds

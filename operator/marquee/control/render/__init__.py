@@ -1,0 +1,1 @@
+"""What the children look like: pure functions from a model to manifests."""

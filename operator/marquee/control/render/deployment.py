@@ -1,0 +1,145 @@
+"""The Deployment of one revision: restricted pods that drain without a lost request."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from marquee.api.marketing_model import MarketingModel, Toleration
+from marquee.api.model_revision import ModelRevision
+from marquee.contract import pod
+from marquee.control.render import names
+from marquee.control.snapshot import Defaults
+
+USER_ID: Final = 65532
+PRE_STOP_SECONDS: Final = 5
+"""Endpoints are withdrawn while the pod still accepts: kube-proxy needs up to a few seconds to follow."""
+POD_DRAIN_SECONDS: Final = 10
+"""After SIGTERM the front closes each connection with its next answer; idle ones end at this bound."""
+KILL_MARGIN_SECONDS: Final = 15
+
+_PVC_SCHEME: Final = "pvc://"
+
+
+def deployment(model: MarketingModel, revision: ModelRevision, defaults: Defaults, *, image: str) -> dict[str, Any]:
+    """The manifest. It leaves ``replicas`` out: the number is written through the scale subresource only,
+    so that no apply can ever reset what a scaler has set."""
+    name = revision.metadata.name
+    selector = names.pod_selector(model, name)
+    content = {
+        "spec": {
+            "selector": {"matchLabels": selector},
+            "revisionHistoryLimit": 1,
+            "progressDeadlineSeconds": model.spec.rollout.progress_deadline_seconds,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": {
+                "metadata": {"labels": names.model_labels(model) | selector},
+                "spec": _pod_spec(model, revision, defaults, image),
+            },
+        }
+    }
+    return names.manifest(model, "apps/v1", "Deployment", name, content, labels={names.LABEL_REVISION: name})
+
+
+def claim_of(uri: str) -> str | None:
+    """The PersistentVolumeClaim that a ``pvc://CLAIM/PATH`` artifact lies on."""
+    return uri.removeprefix(_PVC_SCHEME).split("/", 1)[0] if uri.startswith(_PVC_SCHEME) else None
+
+
+def _pod_spec(model: MarketingModel, revision: ModelRevision, defaults: Defaults, image: str) -> dict[str, Any]:
+    serving = model.spec.serving
+    volumes: list[dict[str, Any]] = [{"name": "artifacts", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
+    mounts: list[dict[str, Any]] = [
+        {"name": "artifacts", "mountPath": pod.ARTIFACT_CACHE_PATH},
+        {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - a path inside the container
+    ]
+    if claim := claim_of(revision.spec.artifact.uri):
+        volumes.append({"name": "source", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
+        mounts.append({"name": "source", "mountPath": f"{pod.PVC_MOUNT_ROOT}/{claim}", "readOnly": True})
+    spec: dict[str, Any] = {
+        "serviceAccountName": names.service_account_name(model),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": PRE_STOP_SECONDS + POD_DRAIN_SECONDS + KILL_MARGIN_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": names.pod_selector(model, revision.metadata.name)},
+            }
+        ],
+        "containers": [_container(model, revision, defaults, image, mounts)],
+        "volumes": volumes,
+    }
+    if defaults.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in defaults.image_pull_secrets]
+    if serving.node_selector:
+        spec["nodeSelector"] = dict(serving.node_selector)
+    if serving.tolerations:
+        spec["tolerations"] = [_toleration(toleration) for toleration in serving.tolerations]
+    return spec
+
+
+def _container(
+    model: MarketingModel,
+    revision: ModelRevision,
+    defaults: Defaults,
+    image: str,
+    mounts: list[dict[str, Any]],
+) -> dict[str, Any]:
+    serving = model.spec.serving
+    policy = serving.image_pull_policy.value if serving.image_pull_policy else defaults.image_pull_policy
+    return {
+        "name": "predictor",
+        "image": image,
+        "imagePullPolicy": policy,
+        "env": [{"name": key.value, "value": value} for key, value in _settings(model, revision).items()],
+        "ports": [
+            {"name": "http", "containerPort": pod.SERVING_PORT, "protocol": "TCP"},
+            {"name": "metrics", "containerPort": pod.METRICS_PORT, "protocol": "TCP"},
+        ],
+        "resources": serving.resources.model_dump(mode="json", exclude_defaults=True),
+        "volumeMounts": mounts,
+        # a model may take long to fetch; the pod ends itself when it can't be, with the reason
+        "startupProbe": _http_get(pod.HEALTH_READY_PATH)
+        | {"periodSeconds": 1, "failureThreshold": model.spec.rollout.progress_deadline_seconds},
+        "readinessProbe": _http_get(pod.HEALTH_READY_PATH) | {"periodSeconds": 5, "failureThreshold": 2},
+        "livenessProbe": _http_get(pod.HEALTH_LIVE_PATH) | {"periodSeconds": 10, "failureThreshold": 3},
+        "lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+    }
+
+
+def _settings(model: MarketingModel, revision: ModelRevision) -> dict[pod.Setting, str]:
+    settings = {
+        pod.Setting.MODEL: model.metadata.name,
+        pod.Setting.NAMESPACE: model.metadata.namespace,
+        pod.Setting.REVISION: revision.metadata.name,
+        pod.Setting.ARTIFACT_URI: revision.spec.artifact.uri,
+        pod.Setting.ARTIFACT_DIGEST: revision.spec.artifact.digest,
+        pod.Setting.MAX_REQUEST_BYTES: str(model.spec.serving.max_request_bytes),
+        pod.Setting.THREADS: str(model.spec.serving.threads),
+        pod.Setting.DRAIN_SECONDS: str(POD_DRAIN_SECONDS),
+    }
+    if model.spec.serving.service:
+        settings[pod.Setting.SERVICE] = model.spec.serving.service
+    return settings
+
+
+def _http_get(path: str) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 2}
+
+
+def _toleration(toleration: Toleration) -> dict[str, Any]:
+    return toleration.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -1,0 +1,87 @@
+"""Names, labels and annotations of every object that Marquee makes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Final
+
+import orjson
+
+from marquee.api.marketing_model import MarketingModel
+from marquee.api.types import API_VERSION, GROUP
+
+LABEL_MODEL: Final = f"{GROUP}/model"
+LABEL_REVISION: Final = f"{GROUP}/revision"
+LABEL_TEAM: Final = f"{GROUP}/team"
+LABEL_USE_CASE: Final = f"{GROUP}/use-case"
+LABEL_MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+MANAGED_BY: Final = "marquee"
+MANAGED_SELECTOR: Final = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
+
+ANNOTATION_RENDERED: Final = f"{GROUP}/rendered"
+"""Digest of the manifest as it was applied: tells apart "somebody removed a field" from "we never set it"."""
+ANNOTATION_CONTACT: Final = f"{GROUP}/contact"
+ANNOTATION_SWITCHED_AT: Final = f"{GROUP}/switched-at"
+ANNOTATION_PREVIOUS_REVISION: Final = f"{GROUP}/previous-revision"
+
+
+def model_labels(model: MarketingModel) -> dict[str, str]:
+    """Labels of every object of a model, pods included."""
+    return {
+        "app.kubernetes.io/name": "marquee-predictor",
+        "app.kubernetes.io/instance": model.metadata.name,
+        LABEL_MANAGED_BY: MANAGED_BY,
+        LABEL_MODEL: model.metadata.name,
+        LABEL_TEAM: model.spec.owner.team,
+        LABEL_USE_CASE: model.spec.use_case.value,
+    }
+
+
+def pod_selector(model: MarketingModel, revision: str) -> dict[str, str]:
+    """Selects the pods of one arm; immutable in a Deployment, so it holds nothing that may change."""
+    return {LABEL_MODEL: model.metadata.name, LABEL_REVISION: revision}
+
+
+def service_account_name(model: MarketingModel) -> str:
+    """Apart from the model's name, which may well be the name of somebody's own ServiceAccount."""
+    return f"{model.metadata.name}-predictor"
+
+
+def manifest(
+    model: MarketingModel,
+    api_version: str,
+    kind: str,
+    name: str,
+    content: dict[str, Any],
+    *,
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """A child's manifest: owned by the model, labelled, and stamped with the digest of what it says."""
+    body: dict[str, Any] = {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {
+            "name": name,
+            "namespace": model.metadata.namespace,
+            "labels": model_labels(model) | (labels or {}),
+            "annotations": {ANNOTATION_CONTACT: model.spec.owner.contact} | (annotations or {}),
+            "ownerReferences": [owner_reference(model)],
+        },
+        **content,
+    }
+    digest = hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+    body["metadata"]["annotations"][ANNOTATION_RENDERED] = digest
+    return body
+
+
+def owner_reference(model: MarketingModel) -> dict[str, Any]:
+    """Makes the API server's garbage collector remove the child with its model."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": MarketingModel.KIND,
+        "name": model.metadata.name,
+        "uid": model.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }

@@ -1,0 +1,46 @@
+"""The one workload of the suite: gradient boosting of 100 trees on 50 numbers, one row a request, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.unit.front.artifacts import boosted_graph, numbers, write_artifact
+
+FEATURES = 50
+TREES = 100
+INPUTS = {f"f{index}": round(0.37 * index - 9.0, 2) for index in range(FEATURES)}
+BODY = json.dumps({"inputs": INPUTS}).encode()
+MODEL_VARIABLE = "BENCH_MODEL"
+"""Path of the ONNX file, for the floor and the rival."""
+
+
+def prepare(folder: Path) -> dict[str, str]:
+    """Write the artifact and return the environment under which each of the three serves it."""
+    artifact = folder / "artifact"
+    digest = write_artifact(
+        artifact,
+        inputs=numbers(FEATURES, minimum=-1e6, maximum=1e6),
+        files={"model.onnx": boosted_graph(features=FEATURES, trees=TREES)},
+        example=dict(INPUTS),
+        model="bench",
+    )
+    return {
+        MODEL_VARIABLE: str(artifact / "model.onnx"),
+        "MARQUEE_MODEL": "bench",
+        "MARQUEE_NAMESPACE": "bench",
+        "MARQUEE_REVISION": "bench-1",
+        "MARQUEE_ARTIFACT_URI": str(artifact),
+        "MARQUEE_ARTIFACT_DIGEST": digest,
+        "MARQUEE_CACHE_PATH": str(folder / "cache"),
+        "MARQUEE_DRAIN_SECONDS": "1",
+        "BENTOML_HOME": str(folder / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "True",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def merged(base: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
+    """An environment with additions."""
+    return {**base, **extra}
