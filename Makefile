@@ -76,6 +76,7 @@ generate: $(VENV)/ready ## write what is generated from the types: CRDs and the 
 	$(call stage,generated files)
 	@mkdir -p helm/marquee/files/crds
 	@$(BIN)/python -m marquee.api.crds crds helm/marquee/files/crds
+	@$(BIN)/python -m marquee.api.document docs/resources.md
 	@$(BIN)/python -m marquee.control.decide.document docs/states.md
 
 LOCK := $(BIN)/uv pip compile pyproject.toml -q --upgrade --generate-hashes --python-version 3.11 --no-emit-index-url --no-annotate --no-header

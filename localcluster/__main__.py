@@ -107,6 +107,7 @@ def _image_parser(image: argparse.ArgumentParser) -> None:
     load.add_argument("name")
     base = actions.add_parser("base", help="build a local base image")
     base.add_argument("kind", choices=("python", "trainer"))
+    base.add_argument("--refresh", action="store_true", help="build it anew, with today's packages")
 
 
 def _image(given: argparse.Namespace, cluster: Cluster, stages: Stages) -> int:
@@ -127,7 +128,7 @@ def _image(given: argparse.Namespace, cluster: Cluster, stages: Stages) -> int:
             loaded = Cluster.attach().load_image(given.name)
             stages.say(f"image {given.name}: {'loaded' if loaded else 'the node has it already'}")
         case "base":
-            bases.ensure(given.kind, stages)
+            stages.say(f"base: {bases.ensure(given.kind, stages, refresh=given.refresh)}")
     return 0
 
 

@@ -1,7 +1,7 @@
 """Add-ons that run as pods: cluster DNS and metrics, and the pause image under every pod."""
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from localcluster import archives
 from localcluster.archives import ScratchImage
@@ -9,36 +9,53 @@ from localcluster.node import PAUSE_IMAGE
 from localcluster.paths import PACKAGE, cache_root
 from localcluster.runtime import Runtime
 
-MANIFESTS = (PACKAGE / "addons" / "coredns.yaml", PACKAGE / "addons" / "metrics-server.yaml")
+_PODS = ("coredns", "metrics-server")
+
+
+class Kubectl(Protocol):
+    """kubectl with text for its standard input."""
+
+    def __call__(self, *args: str, input: str | None = None) -> str:  # noqa: A002
+        """Run it and return what it prints."""
+        ...
+
+
+def image_name(add_on: str, programs: Path) -> str:
+    """Name of an add-on's image: tagged by its build, so that a new build reaches the pods."""
+    return f"localhost/marquee/{add_on}:{programs.name[:12]}"
 
 
 def images(programs: Path) -> list[ScratchImage]:
     """The images of the add-ons, made from the Go programs."""
-    return [
-        ScratchImage(PAUSE_IMAGE, programs / "pause"),
-        ScratchImage("localhost/marquee/coredns:1", programs / "coredns"),
-        ScratchImage("localhost/marquee/metrics-server:1", programs / "metrics-server"),
-    ]
+    pods = [ScratchImage(image_name(name, programs), programs / name) for name in _PODS]
+    return [ScratchImage(PAUSE_IMAGE, programs / "pause"), *pods]
 
 
 def load_images(runtime: Runtime, programs: Path, snapshotter: str) -> list[str]:
-    """Import the images that containerd has not from this very build; return their names."""
-    record = runtime.layout.data / "addons-build"
+    """Import the images that containerd lacks, remove those of earlier builds; return the new names."""
     present = runtime.images()
-    same_build = record.exists() and record.read_text() == programs.name
-    wanted = [image for image in images(programs) if not (same_build and image.name in present)]
+    wanted = images(programs)
+    new = [image for image in wanted if image.name not in present]
     folder = cache_root() / "images"
     folder.mkdir(parents=True, exist_ok=True)
-    for image in wanted:
+    for image in new:
         archive = folder / f"{image.program.name}.tar"
         archives.write(image, archive)
         runtime.import_archive(archive, snapshotter=snapshotter)
         archive.unlink()
-    record.write_text(programs.name)
-    return [image.name for image in wanted]
+    kinds = tuple(f"localhost/marquee/{name}:" for name in _PODS)
+    current = {image.name for image in wanted}
+    runtime.remove([name for name in present if name.startswith(kinds) and name not in current])
+    return [image.name for image in new]
 
 
-def apply(kubectl: Callable[..., str]) -> None:
+def manifest(name: str, programs: Path) -> str:
+    """Objects of one add-on for this build."""
+    text = (PACKAGE / "addons" / f"{name}.yaml").read_text()
+    return text.replace(f"localhost/marquee/{name}:BUILD", image_name(name, programs))
+
+
+def apply(kubectl: Kubectl, programs: Path) -> None:
     """Create or update the add-ons' objects."""
-    files = [word for manifest in MANIFESTS for word in ("-f", str(manifest))]
-    kubectl("apply", "--server-side", "--force-conflicts", *files)
+    objects = "\n---\n".join(manifest(name, programs) for name in _PODS)
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", input=objects)

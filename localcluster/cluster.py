@@ -13,14 +13,13 @@ from typing import Literal, Self
 
 from localcluster import addons, controlplane, dns, kubectl, machine, network, node, packages, preflight
 from localcluster import supervision, teardown
-from localcluster.errors import CommandFailed, LocalClusterError, StartFailed
-from localcluster.parts import read_state
+from localcluster.errors import CommandFailed, StartFailed
 from localcluster.paths import Layout, shared_layout
-from localcluster.ports import PortLocks, port_is_free
+from localcluster.ports import PortLocks
 from localcluster.runtime import Runtime
 from localcluster.settings import API_PORT, DNS_SERVICE_ADDRESS, NODE_ADDRESS, NODE_NAME, Endpoints, Tuning
 from localcluster.stages import Stages
-from localcluster.toolchain import ensure_binaries
+from localcluster.toolchain import cached_binaries, ensure_binaries
 
 Profile = Literal["full", "api"]
 
@@ -129,13 +128,13 @@ class Cluster:
         packages.ensure((*packages.API, *(packages.NODE if profile == "full" else ())), stages)
         programs = ensure_binaries(stages)
         stages.say("binaries: ready")
-        if supervision.stop(self.layout):
+        if supervision.stop(self.layout, keep_pods=True):
             stages.say("parts of an earlier start: stopped")
-        started = datetime.now(UTC)
+        started = datetime.now(UTC).replace(microsecond=0)
         try:
             self._start(profile, programs, stages, audit=audit)
             if profile == "full":
-                addons.apply(self.kubectl)
+                addons.apply(self.kubectl, programs)
                 stages.say("add-ons: applied")
             self._wait_until_usable(stages, since=started)
         except BaseException:
@@ -151,6 +150,7 @@ class Cluster:
             and running is not None
             and running.profile in (profile, "full")
             and (running.audit or not audit)
+            and running.programs == str(cached_binaries())
             and all(part.ready for part in state.parts.values())
         )
 
@@ -209,12 +209,11 @@ class Cluster:
         stages.say("cluster DNS: answers")
 
     def _node_is_ready(self, since: datetime | None) -> bool:
-        lease = ["get", "lease", NODE_NAME, "-n", "kube-node-lease", "-o", "jsonpath={.spec.renewTime}"]
-        ready = ["get", "node", NODE_NAME, "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}']
-        # The store remembers a Ready from the last time; only a lease renewed since then is news.
-        if since is not None and datetime.fromisoformat(self.kubectl(*lease)) < since:
-            return False
-        return self.kubectl(*ready) == "True"
+        fields = '{.status} {.lastHeartbeatTime}'
+        path = f'jsonpath={{range .status.conditions[?(@.type=="Ready")]}}{fields}{{end}}'
+        ready, heartbeat = self.kubectl("get", "node", NODE_NAME, "-o", path).split()
+        # The store remembers a Ready from the last time; only a sign of life since then is news.
+        return ready == "True" and (since is None or datetime.fromisoformat(heartbeat) >= since)
 
 
 def _wait(what: str, condition: Callable[[], bool], timeout_seconds: float) -> None:

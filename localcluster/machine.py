@@ -11,7 +11,7 @@ from localcluster import iptables, network, packages
 from localcluster.paths import Layout
 from localcluster.toolchain import cached_binaries, go_program
 
-_OVERLAY_CANNOT_LIE_ON = ("overlay", "aufs", "fuse.fuse-overlayfs")
+OVERLAY_CANNOT_LIE_ON = ("overlay", "aufs", "fuse.fuse-overlayfs")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def cgroup_controllers(mountinfo: str, unified: str) -> frozenset[str]:
 def snapshotter(layout: Layout) -> str:
     """How containerd stores images: an overlay, unless the data folder lies on one."""
     kind = filesystem_of(layout.data, Path("/proc/self/mountinfo").read_text())
-    return "native" if kind in _OVERLAY_CANNOT_LIE_ON else "overlayfs"
+    return "native" if kind in OVERLAY_CANNOT_LIE_ON else "overlayfs"
 
 
 def filesystem_of(path: Path, mountinfo: str) -> str:

@@ -28,5 +28,10 @@ class Runtime:
         """Add the images of an OCI or docker archive and unpack them."""
         self._ctr("images", "import", "--snapshotter", snapshotter, archive)
 
+    def remove(self, names: list[str]) -> None:
+        """Forget images; containers that run from them go on."""
+        if names:
+            self._ctr("images", "remove", *names)
+
     def _ctr(self, *words: str | Path) -> str:
         return run(["ctr", "--address", self.layout.containerd_socket, "--namespace", _NAMESPACE, *words])

@@ -81,8 +81,11 @@ def running_supervisor(layout: Layout) -> SupervisorState | None:
     return state if state is not None and alive(state.supervisor) else None
 
 
-def stop(layout: Layout, *, timeout_seconds: float = 90.0) -> bool:
-    """End the supervisor and every part, also those that a dead supervisor left; False if nothing ran."""
+def stop(layout: Layout, *, timeout_seconds: float = 90.0, keep_pods: bool = False) -> bool:
+    """End the supervisor and every part, also those that a dead supervisor left; False if nothing ran.
+
+    `keep_pods` lets the pods of a dead supervisor run on until the next start adopts them.
+    """
     state = read_state(layout.state)
     if state is None:
         return False
@@ -91,7 +94,7 @@ def stop(layout: Layout, *, timeout_seconds: float = 90.0) -> bool:
         terminate([state.supervisor], grace_seconds=timeout_seconds)
     left = orphans(state)
     if left:
-        stop_in_order(read_spec(layout.spec), left)
+        stop_in_order(read_spec(layout.spec), left, prepare=not keep_pods)
     layout.state.unlink(missing_ok=True)
     return was_running or bool(left)
 

@@ -158,12 +158,14 @@ class Supervisor:
         stop_in_order(self.parts, running, grace_seconds=self.grace_seconds)
 
 
-def stop_in_order(parts: list[Part], running: dict[str, Identity], *, grace_seconds: float = 10.0) -> None:
+def stop_in_order(
+    parts: list[Part], running: dict[str, Identity], *, grace_seconds: float = 10.0, prepare: bool = True
+) -> None:
     """Stop the running parts stage by stage, each stage's preparations first."""
     for stage in sorted({part.stop_stage for part in parts}):
         members = [part for part in parts if part.stop_stage == stage and part.name in running]
         for part in members:
-            if part.before_stop:
+            if prepare and part.before_stop:
                 try:
                     run(part.before_stop, timeout_seconds=60)
                 except CommandFailed as failure:

@@ -22,7 +22,7 @@ from localcluster.paths import PACKAGE, cache_root
 from localcluster.stages import Stages
 
 MODULE = PACKAGE / "binaries"
-PROGRAMS = ("kubernetes", "coredns", "metrics-server", "kwok", "pause")
+PROGRAMS = ("kubernetes", "coredns", "metrics-server", "kwok", "pause", "layertar")
 MINIMUM_GO = (1, 21)  # the first that fetches the toolchain named in go.mod by itself
 _PROGRESS_SECONDS = 15.0
 

@@ -178,14 +178,14 @@ class Front:
             self.metrics.in_flight -= 1
             elapsed = perf_counter_ns() - started
             self.metrics.observe("service", status, elapsed)
-            self._log.write("service", status, elapsed)
+            if self._log.wants(status):
+                self._log.write("service", status, elapsed)
 
     def _count(self, endpoint: Endpoint, response: Response, nanoseconds: int) -> None:
         self.metrics.observe(endpoint, response.status, nanoseconds)
-        if endpoint == "health":
-            return
-        prediction_id = next((value.decode() for name, value in response.headers if name == _PREDICTION_ID), None)
-        self._log.write(endpoint, response.status, nanoseconds, prediction_id)
+        if endpoint != "health" and self._log.wants(response.status):
+            prediction_id = next((value for name, value in response.headers if name == _PREDICTION_ID), b"")
+            self._log.write(endpoint, response.status, nanoseconds, prediction_id.decode())
 
     def _nothing_there(self, path: str) -> ProblemError:
         if self.phase is Phase.STARTING:

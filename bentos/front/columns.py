@@ -52,15 +52,14 @@ class NumberColumn:
     high: float
     integer: bool
     nullable: bool
-    bounded: bool = True
-    """Whether a bound comes from the schema and is worth naming, not only from the model's number type."""
+    bounds: str = ""
+    """The schema's own bounds in words, for messages; not those of the model's number type."""
 
     @property
     def wanted(self) -> str:
         """What the field wants, for messages."""
         noun = "a whole number" if self.integer else "a number"
-        bounds = f" from {plain(self.low)} to {plain(self.high)}" if self.bounded else ""
-        return noun + bounds + (" or null" if self.nullable else "")
+        return noun + self.bounds + (" or null" if self.nullable else "")
 
     def encode(self, value: object) -> float | Rejection:
         """The value itself as a float."""
@@ -107,7 +106,9 @@ class CategoryColumn:
 
     def of_indexes(self) -> NumberColumn:
         """The same column for callers who send the index instead of the text."""
-        return NumberColumn(self.name, 0.0, float(self.size - 1), integer=True, nullable=self.nullable)
+        high = float(self.size - 1)
+        bounds = f" from 0 to {self.size - 1}, the index of a category"
+        return NumberColumn(self.name, 0.0, high, integer=True, nullable=self.nullable, bounds=bounds)
 
 
 class _IndexTable(dict[object, float]):
@@ -135,12 +136,16 @@ def compile_column(field: InputField, largest: float) -> NumberColumn | Category
         high=limit if field.maximum is None else min(field.maximum, limit),
         integer=integer,
         nullable=field.nullable,
-        bounded=_bounded(field),
+        bounds=_in_words(field),
     )
 
 
-def _bounded(field: NumberField) -> bool:
-    return field.minimum is not None or field.maximum is not None
+def _in_words(field: NumberField) -> str:
+    if field.minimum is not None and field.maximum is not None:
+        return f" from {plain(field.minimum)} to {plain(field.maximum)}"
+    if field.minimum is not None:
+        return f" of at least {plain(field.minimum)}"
+    return "" if field.maximum is None else f" of at most {plain(field.maximum)}"
 
 
 def _any_of(field: CategoryField) -> str:

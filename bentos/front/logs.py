@@ -55,13 +55,18 @@ class RequestLog:
         self._second = 0
         self._errors = 0
 
-    def write(self, endpoint: str, status: int, nanoseconds: int, prediction_id: str | None = None) -> None:
-        """Maybe write a line."""
-        if status >= _ERROR_STATUS:
-            if not self._error_may_be_logged():
-                return
-        elif random.random() >= self._rate:  # noqa: S311 - a sample, not a secret
-            return
+    def wants(self, status: int) -> bool:
+        """Whether this answer is one to write down."""
+        if status < _ERROR_STATUS:
+            return random.random() < self._rate  # noqa: S311 - a sample, not a secret
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._errors = second, 0
+        self._errors += 1
+        return self._errors <= _ERRORS_PER_SECOND
+
+    def write(self, endpoint: str, status: int, nanoseconds: int, prediction_id: str = "") -> None:
+        """Write a line."""
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "level": "info" if status < _ERROR_STATUS else "error",
@@ -70,14 +75,7 @@ class RequestLog:
             "status": status,
             "milliseconds": round(nanoseconds / 1e6, 3),
         }
-        if prediction_id is not None:
+        if prediction_id:
             line["predictionId"] = prediction_id
         self._stream.write(orjson.dumps(line).decode() + "\n")
         self._stream.flush()
-
-    def _error_may_be_logged(self) -> bool:
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._errors = second, 0
-        self._errors += 1
-        return self._errors <= _ERRORS_PER_SECOND

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from bentos.front.columns import LARGEST_EXACT_INTEGER
@@ -40,14 +41,14 @@ def openapi_document(manifest: Manifest, *, model: str, revision: str) -> dict[s
     }
 
 
-def inputs_schema(manifest: Manifest) -> dict[str, Any]:
+def inputs_schema(inputs: Sequence[InputField], example: Mapping[str, Any]) -> dict[str, Any]:
     """JSON Schema of the ``inputs`` object of `/predict`."""
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": [field.name for field in manifest.inputs],
-        "properties": {field.name: _field(field) for field in manifest.inputs},
-        "examples": [{field.name: manifest.example[field.name] for field in manifest.inputs}],
+        "required": [field.name for field in inputs],
+        "properties": {field.name: _field(field) for field in inputs},
+        "examples": [{field.name: example[field.name] for field in inputs}],
     }
 
 
@@ -75,7 +76,7 @@ def _schemas(manifest: Manifest) -> dict[str, Any]:
         for field in manifest.outputs
     }
     return {
-        "Inputs": inputs_schema(manifest),
+        "Inputs": inputs_schema(manifest.inputs, manifest.example),
         "Predict": _object(
             {
                 "inputs": {"$ref": "#/components/schemas/Inputs"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -75,7 +76,8 @@ class Predictor:
         for name, answer in zip(self.outputs, answers, strict=True):
             if answer.shape != (len(rows),):
                 raise ModelOutputError(f"output {name} has shape {answer.shape} for {len(rows)} rows")
-            if not np.isfinite(answer).all():
+            finite = math.isfinite(answer[0]) if len(rows) == 1 else np.isfinite(answer).all()
+            if not finite:
                 raise NotFiniteError(f"output {name} is NaN or infinite")
         return answers
 

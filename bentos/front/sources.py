@@ -40,6 +40,9 @@ class Source:
                 while chunk := file.read(_CHUNK_BYTES):
                     yield chunk
         except FileNotFoundError as error:
+            if isinstance(error.__cause__, OSError):  # fsspec says 'not found' for a refused connection too
+                what = f"reading {path} failed: {_first_line(error.__cause__)}"
+                raise self._unreachable(what) from error
             raise self._unreachable(f"there is no {path}; check the URI of the revision") from error
         except PermissionError as error:
             raise self._unreachable(f"reading {path} is not allowed: {_first_line(error)}") from error

@@ -23,15 +23,21 @@ _VERSION_VARIABLE = "helm.sh/helm/v3/internal/version.version"
 _KUBERNETES_VARIABLES = ("helm.sh/helm/v3/pkg/chartutil.k8sVersion", "helm.sh/helm/v3/pkg/lint/rules.k8sVersion")
 
 
-def run(kubeconfig: Path, args: Sequence[str], *, stages: Stages | None = None) -> str:
-    """Run Helm against one cluster and return what it prints on stdout.
+def run(
+    kubeconfig: Path,
+    args: Sequence[str],
+    *,
+    input: str | None = None,  # noqa: A002 - the name that subprocess gives it
+    stages: Stages | None = None,
+) -> str:
+    """Run Helm against one cluster and return what it prints on stdout; `input` is for `--values -`.
 
     Raises:
         CommandFailed: Helm said no, with its last lines.
 
     """
     program = ensure_helm(stages or Stages(quiet=True))
-    return commands.run([program, *args], env=environment(kubeconfig))
+    return commands.run([program, *args], input=input, env=environment(kubeconfig))
 
 
 def environment(kubeconfig: Path) -> dict[str, str]:

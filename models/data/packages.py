@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -151,7 +150,7 @@ def _keep(content: bytes, path: Path) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as staging:
             staging.write(content)
         Path(staging.name).chmod(0o644)  # others read the cache too: a pod runs as its own user
-        os.replace(staging.name, path)
+        Path(staging.name).replace(path)
     except OSError as error:
         log.warning("the data cache %s cannot be written and stays as it is: %s", path.parent, error)
 

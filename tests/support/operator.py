@@ -25,6 +25,7 @@ class OperatorProcess:
         kubeconfig: Which API server, as whom.
         log: File that standard error is appended to.
         settings: ``MARQUEE_OPERATOR_*`` without the prefix, in lower case.
+
     """
 
     def __init__(self, kubeconfig: Path, log: Path, **settings: str) -> None:
@@ -56,7 +57,7 @@ class OperatorProcess:
     def page(self, name: str) -> str:
         """Body of one of the operator's pages; empty while it does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{name}", timeout=5) as answer:  # noqa: S310
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/{name}", timeout=5) as answer:
                 return str(answer.read().decode())
         except urllib.error.HTTPError as error:
             return error.read().decode()
@@ -90,7 +91,9 @@ class OperatorProcess:
         self.wait_until_ready()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _environment(self) -> Mapping[str, str]:

@@ -16,7 +16,10 @@
 - {name: MARQUEE_OPERATOR_PROBE_TIMEOUT_SECONDS, value: {{ .Values.operator.probeTimeoutSeconds | quote }}}
 - {name: MARQUEE_OPERATOR_LOG_LEVEL, value: {{ .Values.operator.logLevel | quote }}}
 - {name: MARQUEE_OPERATOR_LOG_FORMAT, value: {{ .Values.operator.logFormat | quote }}}
-{{- with .Values.extraEnv }}
-{{ toYaml . }}
+{{- range .Values.extraEnv }}
+{{- if hasPrefix "MARQUEE_OPERATOR_" .name }}
+{{- fail (printf "extraEnv: %s is a setting of the operator; set it by the value that the chart has for it" .name) }}
+{{- end }}
+- {{ toYaml . | nindent 2 | trim }}
 {{- end }}
 {{- end -}}

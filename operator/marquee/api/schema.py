@@ -46,6 +46,8 @@ def _convert_keyword(key: str, value: Any, definitions: dict[str, Any], where: s
     match key, value:
         case ("title" | "discriminator", _) | ("default", None) | ("additionalProperties", bool()):
             return {}
+        case "patternProperties", _:
+            raise ValueError(f"{where}: the keys of a map can be bounded in length only, not by a pattern")
         case "const", _:
             return {"enum": [value]}
         case "exclusiveMinimum", _:
@@ -61,7 +63,7 @@ def _key_rule(keys: dict[str, Any], where: str) -> dict[str, str]:
     """The length of a map's keys. A pattern over them costs more than the server allows: their length is
     unknown to its estimate."""
     if unsupported := keys.keys() - {"minLength", "maxLength", "title", "type"}:
-        raise ValueError(f"{where}: the keys of a map can be bounded in length only, not by {unsupported}")
+        raise ValueError(f"{where}: the keys of a map can be bounded in length only, not by {sorted(unsupported)}")
     low, high = keys.get("minLength", 0), keys["maxLength"]
     return cel(
         f"self.all(key, size(key) >= {low} && size(key) <= {high})",

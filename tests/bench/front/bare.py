@@ -13,9 +13,7 @@ from tests.bench.front.workload import MODEL_VARIABLE
 
 _options = onnxruntime.SessionOptions()
 _options.intra_op_num_threads = 1
-_session = onnxruntime.InferenceSession(
-    os.environ[MODEL_VARIABLE], _options, providers=["CPUExecutionProvider"]
-)
+_session = onnxruntime.InferenceSession(os.environ[MODEL_VARIABLE], _options, providers=["CPUExecutionProvider"])
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -46,8 +46,7 @@ class Served:
         """Resident memory of all its processes, in 10^6 bytes."""
         page = os.sysconf("SC_PAGE_SIZE")
         return sum(
-            int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * page / 1e6
-            for pid in self.pids
+            int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * page / 1e6 for pid in self.pids
         )
 
     def cpu_seconds(self) -> float:
@@ -57,9 +56,7 @@ class Served:
 
 
 @contextmanager
-def serving(
-    subject: Subject, environment: dict[str, str], folder: Path, *, core: int = 0
-) -> Iterator[Served]:
+def serving(subject: Subject, environment: dict[str, str], folder: Path, *, core: int = 0) -> Iterator[Served]:
     """A server of its own process group, ready to answer; ended by SIGTERM."""
     port, metrics_port = _free_port(), _free_port()
     settings = {
@@ -89,14 +86,13 @@ def apply_load(port: int, seconds: float, folder: Path, *, core: int = 1) -> Loa
 
     Raises:
         RuntimeError: wrk is missing, or an answer was not 2xx.
+
     """
     if shutil.which("wrk") is None:
         raise RuntimeError("wrk is not installed: apt-get install wrk")
     script = folder / "post.lua"
     script.write_text(
-        'wrk.method = "POST"\n'
-        'wrk.headers["content-type"] = "application/json"\n'
-        f"wrk.body = [[{BODY.decode()}]]\n",
+        f'wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.body = [[{BODY.decode()}]]\n',
         encoding="utf-8",
     )
     command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "--latency"]
@@ -149,14 +145,17 @@ def _wait_until_answering(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def _family(leader: int) -> tuple[int, ...]:
-    """The processes of a session, by the session id that its leader gave it."""
-    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return tuple(pid for pid in pids if _session(pid) == leader)
+    """A process and all its descendants."""
+    parents = {int(path.name): _parent(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()}
+    family = [leader]
+    for pid in family:  # grows while it is walked
+        family.extend(child for child, parent in parents.items() if parent == pid)
+    return tuple(family)
 
 
-def _session(pid: int) -> int | None:
+def _parent(pid: int) -> int | None:
     try:
-        return int(_stat(pid)[3])
+        return int(_stat(pid)[1])
     except OSError:
         return None
 

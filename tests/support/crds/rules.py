@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 Path = tuple[str, ...]
@@ -12,11 +12,20 @@ Path = tuple[str, ...]
 ITEM: Final = "[]"
 VALUE: Final = "{}"
 
-BOUNDS: Final = frozenset(
-    {"minLength", "maxLength", "minimum", "maximum", "maxItems", "minProperties", "maxProperties", "enum", "format"}
+_RULES: Final = frozenset(
+    {
+        "minLength",
+        "maxLength",
+        "minimum",
+        "maximum",
+        "maxItems",
+        "minProperties",
+        "maxProperties",
+        "enum",
+        "format",
+        "pattern",
+    }
 )
-"""Rules whose accepted and refused values follow from the rule itself."""
-
 _NO_RULES: Final = frozenset(
     {
         "default",
@@ -60,23 +69,27 @@ def location(path: Path) -> str:
 
 def _walk(kind: str, node: dict[str, Any], path: Path) -> Iterator[Rule]:
     for keyword, value in node.items():
-        match keyword:
-            case "required":
-                yield from (Rule(kind, path, "required", name) for name in value)
-            case "x-kubernetes-validations":
-                yield from (Rule(kind, path, "cel", entry) for entry in value)
-            case "x-kubernetes-list-type":
-                if value == "map":
-                    yield Rule(kind, path, "unique", tuple(node["x-kubernetes-list-map-keys"]))
-            case "pattern":
-                yield Rule(kind, path, keyword, value)
-            case _ if keyword in BOUNDS:
-                yield Rule(kind, path, keyword, value)
-            case _ if keyword not in _NO_RULES:
-                raise ValueError(f"{kind} {location(path)}: teach tests/support/crds/rules.py the keyword {keyword!r}")
+        yield from _rules_in(Rule(kind, path, keyword, value), node)
     for name, child in node.get("properties", {}).items():
         yield from _walk(kind, child, (*path, name))
     if "items" in node:
         yield from _walk(kind, node["items"], (*path, ITEM))
     if "additionalProperties" in node:
         yield from _walk(kind, node["additionalProperties"], (*path, VALUE))
+
+
+def _rules_in(found: Rule, node: dict[str, Any]) -> list[Rule]:
+    """The rules that one keyword of a schema node stands for."""
+    match found.keyword:
+        case "required":
+            return [replace(found, value=name) for name in found.value]
+        case "x-kubernetes-validations":
+            return [replace(found, keyword="cel", value=entry) for entry in found.value]
+        case "x-kubernetes-list-type":
+            keys = tuple(node.get("x-kubernetes-list-map-keys", ()))
+            return [replace(found, keyword="unique", value=keys)] if found.value == "map" else []
+        case keyword if keyword in _RULES:
+            return [found]
+        case keyword if keyword in _NO_RULES:
+            return []
+    raise ValueError(f"{found}: teach tests/support/crds/rules.py the keyword {found.keyword!r}")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import onnx
 from onnx import TensorProto, helper
 
 from marquee.contract.manifest import (
@@ -41,7 +40,7 @@ def linear_graph(
     rows: int | str = "rows",
     flat: bool = False,
 ) -> bytes:
-    """scores = inputs @ weights + bias, of shape (rows, 1), or (rows,) when ``flat``."""
+    """Return inputs @ weights + bias as scores, of shape (rows, 1), or (rows,) when ``flat``."""
     width = len(weights)
     nodes = [
         helper.make_node("MatMul", [input_name, "weights"], ["products"]),
@@ -61,8 +60,7 @@ def boosted_graph(*, features: int = 50, trees: int = 100, depth: int = 5, seed:
     """Gradient boosting: ``trees`` full binary trees with random splits, summed, through a logistic link."""
     shuffled = random.Random(seed)  # noqa: S311 - a fixture, not a secret
     columns: dict[str, list[Any]] = {
-        key: []
-        for key in ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
+        key: [] for key in ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
     }
     leaves: dict[str, list[Any]] = {"treeids": [], "nodeids": [], "ids": [], "weights": []}
     inner = 2**depth - 1
@@ -81,17 +79,11 @@ def boosted_graph(*, features: int = 50, trees: int = 100, depth: int = 5, seed:
                 leaves["nodeids"].append(node)
                 leaves["ids"].append(0)
                 leaves["weights"].append(shuffled.gauss(0, 0.1))
-    node = helper.make_node(
-        "TreeEnsembleRegressor",
-        ["inputs"],
-        ["scores"],
-        domain="ai.onnx.ml",
-        n_targets=1,
-        post_transform="LOGISTIC",
-        **{f"nodes_{key}": values for key, values in columns.items()},
-        **{f"target_{key}": values for key, values in leaves.items()},
-    )
-    return _graph([node], [], features, "inputs", "scores", "rows", ["rows", 1])
+    attributes: dict[str, Any] = {f"nodes_{key}": values for key, values in columns.items()}
+    attributes |= {f"target_{key}": values for key, values in leaves.items()}
+    attributes |= {"n_targets": 1, "post_transform": "LOGISTIC", "domain": "ai.onnx.ml"}
+    ensemble = helper.make_node("TreeEnsembleRegressor", ["inputs"], ["scores"], **attributes)
+    return _graph([ensemble], [], features, "inputs", "scores", "rows", ["rows", 1])
 
 
 def _graph(
@@ -111,9 +103,7 @@ def _graph(
         initializer=constants,
     )
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", 3)]
-    model: bytes = (
-        helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    ).SerializeToString()
+    model: bytes = (helper.make_model(graph, opset_imports=opsets, ir_version=8)).SerializeToString()
     return model
 
 
@@ -139,7 +129,7 @@ def write_artifact(
     manifest = Manifest(
         model=model,
         use_case="a fixture",
-        runtime=runtime or OnnxRuntime(outputs={name: ("scores", 0) for name in outputs}),
+        runtime=runtime or OnnxRuntime(outputs=dict.fromkeys(outputs, ("scores", 0))),
         inputs=inputs,
         outputs=tuple(OutputField(name=name) for name in outputs),
         example=example or {field.name: 1.0 for field in inputs},

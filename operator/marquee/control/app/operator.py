@@ -17,7 +17,7 @@ from marquee.control.app.pages import serve_pages
 from marquee.control.app.watching import registry_of, watch
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.connection import Connection, connect
-from marquee.control.cluster.errors import ClusterError
+from marquee.control.cluster.errors import ClusterError, NotFound
 from marquee.control.cluster.kinds import MARKETING_MODEL, MODEL_REVISION
 from marquee.control.cluster.lease import LeaderElection
 from marquee.control.observe.children import Children
@@ -33,6 +33,7 @@ from marquee.control.snapshot import Defaults, ModelKey
 log = structlog.get_logger("marquee")
 
 _CATCH_UP_POLL_SECONDS = 0.05
+_CRD_POLL_SECONDS = 2.0
 
 
 class StopRequested(Exception):  # noqa: N818 - a wish, not an error
@@ -95,8 +96,21 @@ class Operator:
 
     async def _watch(self, registry: kopf.OperatorRegistry, ready: asyncio.Event) -> None:
         """kopf installs its own handlers of SIGTERM and SIGINT, so its end is how this process learns of them."""
+        await self._until_served()
         await watch(registry, self.settings.watch_namespaces, ready)
         raise StopRequested
+
+    async def _until_served(self) -> None:
+        """Wait for the CRDs: kopf looks at its start which kinds there are, and not again (see `watch`)."""
+        namespace = next(iter(self.settings.watch_namespaces), None)
+        for kind in (MARKETING_MODEL, MODEL_REVISION):
+            while True:
+                try:
+                    await self.client.list(kind, namespace=namespace, metadata_only=True, limit=1)
+                    break
+                except NotFound:
+                    log.warning("kind is not served; are the CRDs installed?", kind=kind.kind)
+                    await asyncio.sleep(_CRD_POLL_SECONDS)
 
     def unhealthy_because(self) -> str:
         """Why the process should be restarted; empty while it should not."""

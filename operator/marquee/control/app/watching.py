@@ -80,6 +80,9 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
     settings.watching.server_timeout = SERVER_TIMEOUT_SECONDS
     settings.watching.client_timeout = CLIENT_TIMEOUT_SECONDS
     settings.watching.connect_timeout = CONNECT_TIMEOUT_SECONDS
+    # kopf would watch every CRD of the cluster, and with namespaces every Namespace too: permissions and memory for
+    # news that only an installation brings
+    settings.scanning.disabled = True
     settings.peering.standalone = True
     await kopf.operator(
         registry=registry,

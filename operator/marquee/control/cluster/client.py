@@ -70,9 +70,7 @@ class Client:
         """
         namespace, name = _address(manifest)
         self._require_lead("PATCH", kind, name)
-        return await self._apply(
-            kind.object_path(namespace, name), manifest, FIELD_MANAGER, force=force, reply=reply
-        )
+        return await self._apply(kind.object_path(namespace, name), manifest, FIELD_MANAGER, force=force, reply=reply)
 
     async def apply_status(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Server-side apply the status in `manifest`, taking over its fields; return the server's object."""

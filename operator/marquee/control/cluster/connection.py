@@ -176,7 +176,7 @@ class Connection:
                     yield _event(line, path)
 
     async def close(self) -> None:
-        """Close all connections; open streams end with `Unreachable`."""
+        """Close all connections; end the tasks that read streams first."""
         await self._session.close()
 
     async def _answer_or_log_in_again(self, exchange: _Exchange) -> dict[str, Any]:
@@ -184,8 +184,7 @@ class Connection:
         try:
             return await self._answer(exchange)
         except Unauthorized:
-            # A token that was revoked or replaced early: worth one more attempt, if there is another one now.
-            self.access.expire()
+            # Worth one more attempt if there is another token now.
             if await self.access.authorization() == authorization:
                 raise
             return await self._answer(exchange)
@@ -243,6 +242,8 @@ class Connection:
             self.on_request(RequestRecord(verb, resource, status, monotonic_seconds() - started))
 
     def _refusal(self, exchange: _Exchange, response: aiohttp.ClientResponse, payload: bytes) -> ApiError:
+        if response.status == 401:  # the token was revoked or replaced early
+            self.access.expire()
         try:
             body = orjson.loads(payload)
         except orjson.JSONDecodeError:

@@ -134,8 +134,8 @@ def api_error(
     retry_after_header: str | None = None,
 ) -> ApiError:
     """Build the error for a failed answer from its ``Status`` body (meta/v1; ``{}`` when it had none)."""
-    reason = str(body.get("reason") or _BY_STATUS.get(status, ApiError).__name__)
     kind: type[ApiError] = _BY_STATUS.get(status, ServerFault if status >= 500 else ApiError)
+    reason = str(body.get("reason") or kind.__name__)
     if kind is Conflict and reason == "AlreadyExists":
         kind = AlreadyExists
     details = body.get("details") or {}
@@ -155,6 +155,7 @@ def api_error(
 def _seconds(value: object) -> float | None:
     """Seconds from a ``Retry-After`` header or a Status; the header's other form, a date, counts as absent."""
     try:
-        return max(0.0, float(str(value)))
+        seconds = float(str(value))
     except ValueError:
         return None
+    return seconds if 0 < seconds < float("inf") else None

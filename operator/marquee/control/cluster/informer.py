@@ -49,7 +49,7 @@ class InformerSettings:
     """Wait between attempts. Default 0.5 s doubling to 10 s: an outage's end is noticed within as much."""
 
     settled_seconds: float = 5.0
-    """A watch that lasted so many seconds counts as success and resets the backoff. Default 5."""
+    """A watch that was heard so many seconds after its start counts as success and resets the backoff. Default 5."""
 
     stale_seconds: float = 330.0
     """Without any word from the server for so long, in seconds, the informer is not healthy. Default 330: longer
@@ -152,7 +152,7 @@ class Informer(Generic[T]):
 
         `on_change` is not called, now or when the watch tells the same version: the writer knows.
         """
-        self._guarded(self._store.write_back, obj)
+        self._guarded(obj, lambda: self._store.write_back(obj))
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -160,7 +160,7 @@ class Informer(Generic[T]):
         while True:
             started = monotonic_seconds()
             error = await self._attempt()
-            settled = monotonic_seconds() - started >= self._settings.settled_seconds
+            settled = self._was_heard_long_after(started)
             if error is None and settled:
                 failures = 0
                 continue
@@ -172,6 +172,9 @@ class Informer(Generic[T]):
             if error is not None:
                 self._report(error, failures, pause_seconds)
             await asyncio.sleep(pause_seconds)
+
+    def _was_heard_long_after(self, started: float) -> bool:
+        return self._contact_at is not None and self._contact_at - started >= self._settings.settled_seconds
 
     async def _attempt(self) -> ClusterError | None:
         """List if needed and watch once; return what went wrong, None when the server ended the watch as asked."""
@@ -202,9 +205,9 @@ class Informer(Generic[T]):
             first = first or page["metadata"]
             for raw in page.get("items") or ():
                 seen.add(ObjectKey(raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
-                self._guarded(self._store.upsert, raw)
+                self._guarded(raw, lambda: self._store.take_listed(raw))
             params["continue"] = page["metadata"].get("continue") or ""
-        self._store.keep_only(seen, version_of(first))
+        self._store.finish_list(seen, version_of(first))
         self._version = str(first["resourceVersion"])
         self.counters.lists += 1
         if not self.synced.is_set():
@@ -232,16 +235,15 @@ class Informer(Generic[T]):
 
     def _take(self, event_type: str, raw: dict[str, Any]) -> None:
         self._contact_at = monotonic_seconds()
-        if event_type != "BOOKMARK":
-            self.counters.events += 1
-            self._guarded(self._store.remove if event_type == "DELETED" else self._store.upsert, raw)
+        self.counters.events += event_type != "BOOKMARK"
+        self._guarded(raw, lambda: self._store.take_event(event_type, raw))
         self._version = str(raw["metadata"]["resourceVersion"])
 
-    def _guarded(self, take: Callable[[dict[str, Any]], object], raw: dict[str, Any]) -> None:
+    def _guarded(self, raw: dict[str, Any], take: Callable[[], object]) -> None:
         """Have the store take an object; one that our own code stumbles over must not hide all others."""
         raw["kind"], raw["apiVersion"] = self.kind.kind, self.kind.api_version
         try:
-            take(raw)
+            take()
         except Exception:
             self.counters.rejected += 1
             metadata = raw["metadata"]

@@ -1,22 +1,19 @@
 """What an informer knows: the newest version of each object, from its watch and from our own writes.
 
-Two sources feed it and race. The watch tells everything, late; the answers to our own writes come at once but
-say nothing of others. Versions decide: an older one never replaces a newer one, and what was deleted stays so.
+Two sources feed it and race. The watch tells everything, in order but late; the answers to our own writes come
+early, or so late that their object is deleted by then. Versions decide: an older one never replaces a newer one,
+and an answer from before the point that list and watch have reached is no news, so it resurrects nothing.
 Kubernetes makes resourceVersions of one kind comparable as integers (KEP-5504).
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
-
-_REMEMBERED_DELETIONS: Final = 4096
-"""Deletions kept to refuse a late answer. A write's answer is late by seconds at most; so many deletions in that
-time would need ten times the rate an API server deletes at."""
 
 
 class ObjectKey(NamedTuple):
@@ -34,7 +31,6 @@ an answer to a write never."""
 @dataclass(slots=True)
 class _Entry(Generic[T]):
     object: T
-    uid: str
     version: int
     group: str | None
 
@@ -62,7 +58,7 @@ class Store(Generic[T]):
         self._on_change = on_change
         self._entries: dict[ObjectKey, _Entry[T]] = {}
         self._groups: defaultdict[tuple[str, str], set[ObjectKey]] = defaultdict(set)
-        self._deleted: OrderedDict[ObjectKey, tuple[str, int]] = OrderedDict()
+        self._reached = INCOMPARABLE  # everything up to this version has been told by list or watch
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -80,67 +76,74 @@ class Store(Generic[T]):
         keys = self._groups.get((namespace, index_key), ())
         return [self._entries[key].object for key in sorted(keys)]
 
-    def upsert(self, raw: dict[str, Any]) -> ObjectKey:
-        """Take an object that the API told of by list or watch (ADDED, MODIFIED)."""
-        key, uid, version = _identity(raw)
+    def take_listed(self, raw: dict[str, Any]) -> ObjectKey:
+        """Take an object of a list that is being read."""
+        return self._upsert(raw)
+
+    def finish_list(self, seen: set[ObjectKey], list_version: int) -> None:
+        """Remove what a complete list at `list_version` did not show: it was deleted while nobody watched."""
+        vanished = [
+            key
+            for key, entry in self._entries.items()
+            # A newer entry was written by ourselves after the list was taken.
+            if key not in seen and not entry.version > list_version > INCOMPARABLE
+        ]
+        for key in vanished:
+            self._drop(key)
+        self._reached = list_version
+
+    def take_event(self, event_type: str, raw: dict[str, Any]) -> None:
+        """Take an event of the watch: ADDED, MODIFIED, DELETED or BOOKMARK."""
+        try:
+            if event_type == "DELETED":
+                self._remove(raw)
+            elif event_type != "BOOKMARK":
+                self._upsert(raw)
+        finally:
+            self._reached = version_of(raw["metadata"])
+
+    def write_back(self, raw: dict[str, Any]) -> None:
+        """Take the API's answer to our own write, unless something newer is known."""
+        key, version = _identity(raw)
+        known = self._entries.get(key)
+        if version > self._reached and (known is None or version > known.version):
+            self._put(key, version, raw)
+
+    def _upsert(self, raw: dict[str, Any]) -> ObjectKey:
+        key, version = _identity(raw)
         known = self._entries.get(key)
         if known is None or version > known.version or version == INCOMPARABLE:
             old = None if known is None else known.object
-            self._on_change(old, self._put(key, uid, version, raw))
+            self._on_change(old, self._put(key, version, raw))
         elif version < known.version:
             # Our own later write hid this one: its content is in the writer's answer, but nobody was told that
             # somebody else had written before.
             self._on_change(known.object, known.object)
         return key
 
-    def remove(self, raw: dict[str, Any]) -> None:
-        """Take a deletion (DELETED), with the object's last state."""
-        key, uid, version = _identity(raw)
-        self._drop(key, uid, version)
-
-    def keep_only(self, seen: set[ObjectKey], list_version: int) -> None:
-        """Remove what a complete list at `list_version` did not show: it was deleted while nobody watched."""
-        vanished = [
-            (key, entry.uid)
-            for key, entry in self._entries.items()
-            # A newer entry was written by ourselves after the list was taken.
-            if key not in seen and not entry.version > list_version > INCOMPARABLE
-        ]
-        for key, uid in vanished:
-            self._drop(key, uid, list_version)
-
-    def write_back(self, raw: dict[str, Any]) -> None:
-        """Take the API's answer to our own write, unless something newer is known."""
-        key, uid, version = _identity(raw)
+    def _remove(self, raw: dict[str, Any]) -> None:
+        key, version = _identity(raw)
         known = self._entries.get(key)
-        deleted_uid, deleted_version = self._deleted.get(key, ("", INCOMPARABLE))
-        newest = max(deleted_version, INCOMPARABLE if known is None else known.version)
-        if uid != deleted_uid and version > newest:
-            self._put(key, uid, version, raw)
+        if known is None:
+            return
+        if known.version > version > INCOMPARABLE:
+            # Created anew by ourselves since: only the earlier object of this name is gone.
+            self._on_change(known.object, known.object)
+        else:
+            self._drop(key)
 
-    def _put(self, key: ObjectKey, uid: str, version: int, raw: dict[str, Any]) -> T:
-        entry = _Entry(self._transform(raw), uid, version, self._index(raw))
+    def _put(self, key: ObjectKey, version: int, raw: dict[str, Any]) -> T:
+        entry = _Entry(self._transform(raw), version, self._index(raw))
         self._unfile(key)
-        self._deleted.pop(key, None)
         self._entries[key] = entry
         if entry.group is not None:
             self._groups[key.namespace, entry.group].add(key)
         return entry.object
 
-    def _drop(self, key: ObjectKey, uid: str, version: int) -> None:
-        known = self._entries.get(key)
-        if known is not None and known.version > version > INCOMPARABLE:
-            # Created anew by ourselves since: only the earlier object of this name is gone.
-            self._on_change(known.object, known.object)
-            return
-        self._deleted[key] = (uid, version)
-        self._deleted.move_to_end(key)
-        if len(self._deleted) > _REMEMBERED_DELETIONS:
-            self._deleted.popitem(last=False)
-        if known is not None:
-            self._unfile(key)
-            del self._entries[key]
-            self._on_change(known.object, None)
+    def _drop(self, key: ObjectKey) -> None:
+        self._unfile(key)
+        known = self._entries.pop(key)
+        self._on_change(known.object, None)
 
     def _unfile(self, key: ObjectKey) -> None:
         known = self._entries.get(key)
@@ -158,7 +161,6 @@ def version_of(metadata: dict[str, Any]) -> int:
     return int(text) if text.isascii() and text.isdecimal() else INCOMPARABLE
 
 
-def _identity(raw: dict[str, Any]) -> tuple[ObjectKey, str, int]:
+def _identity(raw: dict[str, Any]) -> tuple[ObjectKey, int]:
     metadata = raw["metadata"]
-    key = ObjectKey(metadata.get("namespace", ""), metadata["name"])
-    return key, metadata.get("uid", ""), version_of(metadata)
+    return ObjectKey(metadata.get("namespace", ""), metadata["name"]), version_of(metadata)

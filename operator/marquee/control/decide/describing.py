@@ -6,6 +6,7 @@ from marquee.api.conditions import ConditionDraft, ConditionType, Reason, merge
 from marquee.api.marketing_model import ArmStatus, MarketingModelStatus, Phase
 from marquee.api.model_revision import ModelRevision
 from marquee.api.types import timestamp
+from marquee.control.decide.diagnosing import bounded
 from marquee.control.decide.facts import Arm, Facts
 from marquee.control.decide.plan import Notice
 from marquee.control.decide.table import Row
@@ -38,7 +39,7 @@ def reason_of(facts: Facts, row: Row) -> tuple[Reason, str]:
     """A condition's reason and message for the row that matched."""
     keeps = f"; revision {facts.stable.name} keeps serving" if facts.stable and facts.stable.available else ""
     if facts.target is None:
-        return facts.resolution.reason, facts.resolution.message + keeps
+        return facts.resolution.reason, bounded(facts.resolution.message) + keeps
     target = facts.target
     if row.reason is None:
         assert target.diagnosis is not None  # noqa: S101 - the row's own predicate
@@ -53,7 +54,7 @@ def reason_of(facts: Facts, row: Row) -> tuple[Reason, str]:
         Reason.DRAINING: f"revision {target.name} serves; "
         + ", ".join(state.child.name for state in facts.draining)
         + " finishes open connections",
-        Reason.PROBE_FAILED: f"revision {target.name}: {target.probe_failure}{keeps}",
+        Reason.PROBE_FAILED: f"revision {target.name}: {bounded(target.probe_failure)}{keeps}",
         Reason.SERVING: f"revision {target.name} serves",
     }
     return row.reason, messages[row.reason]
@@ -107,11 +108,12 @@ def _canary_status(snapshot: Snapshot, facts: Facts, row: Row, now: str) -> ArmS
 
 
 def _arm_status(arm: Arm, revision: ModelRevision, previous: ArmStatus | None, now: str) -> ArmStatus:
-    since = previous.since if previous is not None and previous.revision == arm.name else now
+    digest = revision.spec.artifact.digest
+    is_same = previous is not None and (previous.revision, previous.digest) == (arm.name, digest)
     return ArmStatus(
         revision=arm.name,
-        digest=revision.spec.artifact.digest,
-        since=since,
-        replicas=arm.deployment.replicas if arm.deployment else 0,
+        digest=digest,
+        since=previous.since if previous is not None and is_same else now,
+        replicas=arm.wanted_replicas,
         ready_replicas=arm.deployment.available_replicas if arm.deployment else 0,
     )

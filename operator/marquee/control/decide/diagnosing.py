@@ -36,7 +36,7 @@ def diagnose(deployment: DeploymentState, pods: Iterable[PodState]) -> Diagnosis
         if not pod.ready and (found := _diagnose_pod(pod)) is not None:
             return replace(found, may_pass=found.may_pass and not deployment.deadline_exceeded)
     if deployment.creation_failure:
-        return Diagnosis(Reason.POD_CREATION_REFUSED, _bounded(deployment.creation_failure))
+        return Diagnosis(Reason.POD_CREATION_REFUSED, bounded(deployment.creation_failure))
     if deployment.deadline_exceeded:
         return Diagnosis(
             Reason.PROGRESS_DEADLINE_EXCEEDED,
@@ -48,26 +48,27 @@ def diagnose(deployment: DeploymentState, pods: Iterable[PodState]) -> Diagnosis
 
 def _diagnose_pod(pod: PodState) -> Diagnosis | None:
     if (failure := Failure.from_text(pod.termination_message)) is not None:
-        return Diagnosis(Reason(failure.reason.value), _bounded(failure.message))
+        return Diagnosis(Reason(failure.reason.value), bounded(failure.message))
     if pod.waiting_reason in _IMAGE_REASONS:
         return Diagnosis(
             Reason.IMAGE_PULL_FAILED,
-            _bounded(f"{pod.waiting_message or pod.waiting_reason}; check spec.serving.image and pull secrets"),
+            bounded(f"{pod.waiting_message or pod.waiting_reason}; check spec.serving.image and pull secrets"),
         )
     if pod.waiting_reason in _CONFIG_REASONS:
-        return Diagnosis(Reason.CONTAINER_CONFIG_INVALID, _bounded(pod.waiting_message or pod.waiting_reason))
+        return Diagnosis(Reason.CONTAINER_CONFIG_INVALID, bounded(pod.waiting_message or pod.waiting_reason))
     if pod.termination_reason == "OOMKilled":
         return Diagnosis(Reason.OUT_OF_MEMORY, "killed at its memory limit; raise spec.serving.resources.limits.memory")
     if pod.restarts > CRASHES_TOLERATED:
         last = f": {pod.termination_message}" if pod.termination_message else ""
         return Diagnosis(
             Reason.CRASH_LOOPING,
-            _bounded(f"restarted {pod.restarts} times{last}; see `kubectl logs --previous {pod.name}`"),
+            bounded(f"restarted {pod.restarts} times{last}; see `kubectl logs --previous {pod.name}`"),
         )
     if pod.unschedulable:
-        return Diagnosis(Reason.UNSCHEDULABLE, _bounded(pod.unschedulable), may_pass=True)
+        return Diagnosis(Reason.UNSCHEDULABLE, bounded(pod.unschedulable), may_pass=True)
     return None
 
 
-def _bounded(text: str, limit: int = 700) -> str:
+def bounded(text: str, limit: int = 700) -> str:
+    """The text, short enough for a condition's message with a sentence around it."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

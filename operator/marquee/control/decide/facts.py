@@ -71,7 +71,7 @@ def gather(snapshot: Snapshot) -> Facts:
     """The facts of a snapshot."""
     resolution = resolve(snapshot)
     service = snapshot.child(SERVICE, snapshot.model.metadata.name)
-    serving = _selected_revision(service)
+    serving = _serving_revision(snapshot, service)
     wanted = resolution.revision.metadata.name if resolution.revision else None
     stable = _arm(snapshot, serving, None) if serving is not None and serving != wanted else None
     target = _arm(snapshot, wanted, stable) if wanted is not None else None
@@ -98,12 +98,15 @@ def gather(snapshot: Snapshot) -> Facts:
     )
 
 
-def _selected_revision(service: Child | None) -> str | None:
-    if service is None or service.deleting:
-        return None
-    selector = service.manifest().get("spec", {}).get("selector") or {}
-    found = selector.get(names.LABEL_REVISION)
-    return found if isinstance(found, str) else None
+def _serving_revision(snapshot: Snapshot, service: Child | None) -> str | None:
+    """The revision in the Service's selector; when somebody removed the Service, the one it comes back with."""
+    if service is not None and not service.deleting:
+        selector = service.manifest().get("spec", {}).get("selector") or {}
+        found = selector.get(names.LABEL_REVISION)
+        if isinstance(found, str):
+            return found
+    proven = snapshot.model.status.stable
+    return proven.revision if proven is not None else None
 
 
 def _drain_of(snapshot: Snapshot, service: Child | None) -> tuple[datetime | None, str]:
@@ -112,9 +115,11 @@ def _drain_of(snapshot: Snapshot, service: Child | None) -> tuple[datetime | Non
         return None, ""
     try:
         switched = datetime.fromisoformat(service.annotations.get(names.ANNOTATION_SWITCHED_AT, ""))
-    except ValueError:
+        drained = switched + timedelta(seconds=snapshot.model.spec.rollout.drain_seconds)
+    except (ValueError, OverflowError):
         return None, ""
-    drained = switched + timedelta(seconds=snapshot.model.spec.rollout.drain_seconds)
+    if drained.tzinfo is None:
+        return None, ""  # not written by us: ours have an offset
     return drained, service.annotations.get(names.ANNOTATION_PREVIOUS_REVISION, "")
 
 
@@ -123,28 +128,39 @@ def _arm(snapshot: Snapshot, name: str, stable: Arm | None) -> Arm:
     if state is not None and state.child.deleting:
         state = None
     pods = tuple(pod for pod in snapshot.pods if pod.revision == name)
-    proven = snapshot.model.status.stable
     probe = snapshot.probe
-    probed = probe is not None and any(pod.uid == probe.pod_uid for pod in pods)
+    # a pod on its way out may be of a former template: what it has shown says nothing about the others
+    probed = probe is not None and any(pod.uid == probe.pod_uid and not pod.deleting for pod in pods)
     return Arm(
         name=name,
         deployment=state,
         pods=pods,
-        wanted_replicas=_wanted_replicas(snapshot, state, stable),
-        verified=(proven is not None and proven.revision == name) or (probed and probe is not None and probe.passed),
+        wanted_replicas=_wanted_replicas(snapshot, name, state, stable),
+        verified=_is_proven(snapshot, name) or (probed and probe is not None and probe.passed),
         probe_failure=probe.message if probed and probe is not None and not probe.passed else "",
         diagnosis=diagnose(state, pods) if state is not None else None,
     )
 
 
-def _wanted_replicas(snapshot: Snapshot, state: DeploymentState | None, stable: Arm | None) -> int:
-    """A newcomer needs what stable has; who serves alone has what its scaler gives it."""
+def _is_proven(snapshot: Snapshot, name: str) -> bool:
+    """Whether the status says so, about the same bytes: a ModelRevision may be deleted and its name used again."""
+    proven, revision = snapshot.model.status.stable, snapshot.revision(name)
+    if proven is None or proven.revision != name:
+        return False
+    return revision is None or revision.spec.artifact.digest == proven.digest
+
+
+def _wanted_replicas(snapshot: Snapshot, name: str, state: DeploymentState | None, stable: Arm | None) -> int:
+    """A newcomer needs what stable has; who serves alone has what its scaler gives it.
+
+    Until its status says that it serves, it is only ever scaled up: it may have taken over from many pods a
+    moment before the operator was restarted.
+    """
     scaling = snapshot.model.spec.scaling
     if scaling.class_ is ScalingClass.NONE:
         return scaling.min_replicas
     if stable is not None and stable.deployment is not None:
         return max(scaling.min_replicas, stable.deployment.replicas)
-    proven = snapshot.model.status.stable
-    if state is not None and proven is not None and proven.revision == state.child.name:
-        return state.replicas
-    return scaling.min_replicas
+    if state is None:
+        return scaling.min_replicas
+    return state.replicas if _is_proven(snapshot, name) else max(scaling.min_replicas, state.replicas)

@@ -112,15 +112,14 @@ def _traffic_annotations(snapshot: Snapshot, facts: Facts, row: Row) -> dict[str
 
 
 def _scales(snapshot: Snapshot, facts: Facts, row: Row) -> Iterator[Scale]:
-    """Replicas of the wanted revision. A scaler's own Deployment is left to it."""
+    """Replicas of the wanted revision; `Arm.wanted_replicas` leaves to a scaler what is a scaler's."""
     if Move.ENSURE not in row.moves or facts.target is None:
         return
     target = facts.target
-    scaled_by_others = (
-        snapshot.model.spec.scaling.class_ is not ScalingClass.NONE and facts.stable is None and target.verified
-    )
+    if target.deployment is None and snapshot.deployment(target.name) is not None:
+        return  # on its way out: the one that follows is scaled
     current = target.deployment.replicas if target.deployment is not None else 1
-    if not scaled_by_others and current != target.wanted_replicas:
+    if current != target.wanted_replicas:
         yield Scale(snapshot.model.metadata.namespace, target.name, target.wanted_replicas)
 
 

@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+import structlog
 
 from marquee.control.runtime.backoff import Backoff
 from marquee.control.runtime.clock import monotonic_seconds
 from marquee.control.runtime.queue import QueueSettings, WorkQueue
 from tests.unit.control.runtime.virtual_time import run_virtually
-
-NO_JITTER = QueueSettings(backoff=Backoff(initial_seconds=1, factor=2, maximum_seconds=60, jitter=0))
 
 
 class Busy(Exception):
@@ -21,6 +20,11 @@ class Busy(Exception):
     def __init__(self, retry_after: float | None) -> None:
         super().__init__("busy")
         self.retry_after = retry_after
+
+
+NO_JITTER = QueueSettings(
+    backoff=Backoff(initial_seconds=1, factor=2, maximum_seconds=60, jitter=0), expected_errors=(ValueError, Busy)
+)
 
 
 class Worker:
@@ -312,6 +316,30 @@ def test_a_forgotten_key_is_not_retried() -> None:
         assert (queue.failing, queue.scheduled) == (0, 0)
 
     run_virtually(scenario())
+
+
+def test_only_an_unexpected_error_is_logged_with_its_traceback() -> None:
+    """A bug leaves its traceback in the log once; what is part of normal work leaves one line each time."""
+
+    async def scenario() -> None:
+        queue: WorkQueue[str] = WorkQueue(settings=NO_JITTER)
+        worker = Worker()
+        worker.script = {"bug": [KeyError("x"), KeyError("x")], "refused": [ValueError("conflict")]}
+        async with working(queue, worker):
+            queue.add("bug")
+            queue.add("refused")
+            await asyncio.sleep(10)
+
+    with structlog.testing.capture_logs() as logs:
+        run_virtually(scenario())
+
+    assert [(log["key"], log["failures"], log["exc_info"]) for log in logs] == [
+        ("bug", 1, True),
+        ("refused", 1, False),
+        ("bug", 2, False),
+    ]
+    assert logs[1]["error"] == "ValueError: conflict"
+    assert logs[1]["retry_in_seconds"] == 1
 
 
 def test_gauges_tell_depth_age_and_work() -> None:

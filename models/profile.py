@@ -1,0 +1,79 @@
+"""The reference profile of an artifact: what drift is counted over, for as long as the artifact lives.
+
+The edges are fixed once: counts over the same edges add up, whatever replica counted them and in whatever order.
+A value equal to an edge lies above it (`bisect.bisect_right`), so that an edge at an atom such as exact 0 starts
+the atom's bin, and the next value seen ends it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from marquee.contract.manifest import (
+    CategoryField,
+    CategoryProfile,
+    FeatureProfile,
+    InputField,
+    NumericProfile,
+    ReferenceProfile,
+)
+
+BINS: Final = 20
+MOST_FREQUENT: Final = 50
+_ATOM_SHARE: Final = 1 / BINS
+"""A single value as frequent as a whole bin gets a bin of its own."""
+
+Numbers = NDArray[np.float64]
+
+
+def profile_of(fields: Sequence[InputField], rows: Numbers, score: Numbers) -> ReferenceProfile:
+    """The profile of a training set.
+
+    Args:
+        fields: the fields to profile, one per column of ``rows``.
+        rows: shape (rows, fields), encoded as by `models.features.matrix`.
+        score: the model's main output for rows that it was not fitted on.
+
+    """
+    columns: dict[str, FeatureProfile] = {}
+    for field, column in zip(fields, rows.T, strict=True):
+        columns[field.name] = (
+            _category_profile(field, column) if isinstance(field, CategoryField) else numeric_profile(column)
+        )
+    return ReferenceProfile(rows=len(rows), features=columns, score=numeric_profile(score))
+
+
+def numeric_profile(values: Numbers) -> NumericProfile:
+    """Counts between quantiles; what lies below the smallest or above the largest value seen has its own bin."""
+    present = values[~np.isnan(values)]
+    edges = _edges(present)
+    counts = np.bincount(np.searchsorted(edges, present, side="right"), minlength=len(edges) + 1)
+    return NumericProfile(
+        edges=tuple(edges.tolist()), counts=tuple(counts.tolist()), missing=len(values) - len(present)
+    )
+
+
+def _edges(values: Numbers) -> Numbers:
+    """Strictly increasing: the range seen, quantiles, and both ends of each atom."""
+    if len(values) == 0:
+        return np.zeros(1)
+    quantiles = np.quantile(values, np.arange(1, BINS) / BINS, method="inverted_cdf")
+    distinct, counts = np.unique(values, return_counts=True)
+    is_atom = counts >= _ATOM_SHARE * len(values)
+    follows_atom = np.append(False, is_atom[:-1])
+    beyond = np.nextafter(distinct[-1:], np.inf)
+    return np.unique(np.concatenate([distinct[:1], quantiles, distinct[is_atom | follows_atom], beyond]))
+
+
+def _category_profile(field: CategoryField, indexes: Numbers) -> CategoryProfile:
+    present = indexes[~np.isnan(indexes)].astype(int)
+    frequent = Counter(present.tolist()).most_common(MOST_FREQUENT)
+    counts = {field.categories[index]: count for index, count in sorted(frequent)}
+    return CategoryProfile(
+        counts=counts, other=len(present) - sum(counts.values()), missing=len(indexes) - len(present)
+    )

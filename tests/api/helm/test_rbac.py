@@ -1,0 +1,131 @@
+"""The operator's permissions are exactly what it needs, by the audit log of a real API server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import pytest
+
+from localcluster import ControlPlane
+from marquee.api.crds import all_crds, render
+from tests.api.helm.installation import install, operator_process
+from tests.api.helm.life import MODEL, Life
+from tests.api.helm.permissions import Access, Request, granted, requests_of
+from tests.api.helm.predictors import Predictors
+from tests.support import chart
+
+UNUSED_ON_PURPOSE: Final = {
+    Access("update", "marquee.dev", "marketingmodels/finalizers"): (
+        "never requested: the admission plugin OwnerReferencesPermissionEnforcement, which some distributions switch "
+        "on, asks for it when a child is created with blockOwnerDeletion"
+    ),
+}
+DISCOVERY: Final = ("/api", "/version", "/healthz", "/livez", "/readyz")
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to install the operator."""
+
+    name: str
+    namespace: str
+    watched: tuple[str, ...]
+    """Where models live; the first of them is used."""
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What the chart gave and what the operator then asked for."""
+
+    mode: Mode
+    granted: set[Access]
+    requests: list[Request]
+
+
+MODES: Final = (
+    Mode("cluster-wide", "marquee-system", ("everywhere",), {}),
+    Mode("namespaced", "marquee-teams", ("growth", "retention"), {"watchNamespaces": ["growth", "retention"]}),
+)
+
+
+@pytest.fixture(scope="module")
+def predictors() -> Iterator[Predictors]:
+    """Answers the operator's probes for every simulated pod."""
+    with Predictors(MODEL) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory, predictors: Predictors) -> Iterator[ControlPlane]:
+    """A cluster with simulated nodes, an audit log and Marquee's kinds."""
+    workdir = tmp_path_factory.mktemp("rbac")
+    with ControlPlane(workdir, kwok=True, kwok_pod_ip=predictors.address, audit=True) as plane:
+        for crd in all_crds().values():
+            plane.kubectl("apply", "--server-side", "-f", "-", input=render(crd))
+        yield plane
+
+
+@pytest.fixture(scope="module", params=MODES, ids=lambda mode: mode.name)
+def record(
+    request: pytest.FixtureRequest,
+    simulated: ControlPlane,
+    predictors: Predictors,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Record:
+    """A leader and a standby run through a model's life as the chart's ServiceAccount."""
+    mode: Mode = request.param
+    workdir = tmp_path_factory.mktemp(mode.name)
+    for namespace in mode.watched:
+        simulated.kubectl("create", "namespace", namespace)
+    values = {"crds": {"install": False}, "rbac": {"userRoles": False}} | mode.values
+    install(simulated, values, namespace=mode.namespace)
+    life = Life(simulated, mode.watched[0], predictors)
+    standby = operator_process(simulated, workdir, "standby", namespace=mode.namespace)
+    with operator_process(simulated, workdir, "leader", namespace=mode.namespace), standby:
+        life.begin()
+        life.change_revision()
+        life.stop_scaling()
+        life.name_missing_revision_twice()
+        life.replace_deployment()
+        life.end()
+    user = f"system:serviceaccount:{mode.namespace}:{chart.RELEASE}"
+    rendered = chart.render(values, namespace=mode.namespace)
+    return Record(mode, granted(rendered, chart.RELEASE), requests_of(simulated.audit_log, user))
+
+
+def test_no_request_of_the_operator_is_forbidden(record: Record) -> None:
+    """The chart's rules permit everything that the operator does in a model's life and at a change of leader."""
+    forbidden = sorted({request.text for request in record.requests if request.status == 403})
+    assert forbidden == []
+    assert {"leases", "marketingmodels/status"} <= {r.access.resource for r in record.requests if r.access}
+
+
+def test_every_permission_of_the_operator_is_used(record: Record) -> None:
+    """A rule or verb that a model's life does not need would be one too many."""
+    unused = {access for access in record.granted if not is_used(access, record)}
+    assert {replace(access, namespace="") for access in unused} == set(UNUSED_ON_PURPOSE)
+
+
+def test_operator_reads_no_path_but_discovery(record: Record) -> None:
+    """Beside resources, the operator asks only for what every authenticated user may see."""
+    others = {request.text.split()[1].partition("?")[0] for request in record.requests if request.access is None}
+    assert all(path.startswith(DISCOVERY) for path in others), others
+
+
+def test_namespaced_operator_never_leaves_its_namespaces(record: Record) -> None:
+    """With watchNamespaces no request goes to another namespace or to the whole cluster."""
+    if not record.mode.values:
+        assert any(request.access and not request.access.namespace for request in record.requests)
+        return
+    visited = {request.access.namespace for request in record.requests if request.access}
+    assert visited == {*record.mode.watched, record.mode.namespace}
+
+
+def is_used(access: Access, record: Record) -> bool:
+    """Whether some request needed it; the watched namespaces have the same rules and count as one."""
+    namespaces = record.mode.watched if access.namespace in record.mode.watched else (access.namespace,)
+    alike = [replace(access, namespace=namespace) for namespace in namespaces]
+    return any(one.permits(request.access) for one in alike for request in record.requests if request.access)

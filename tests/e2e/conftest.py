@@ -1,0 +1,114 @@
+"""One local cluster with the chart installed; a namespace of its own for each test."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.images import Images, provide_images
+from demo.story import install, prepare_namespace, wait_until_ready
+from demo.target import Target, wait_for
+from demo.volumes import ARTIFACTS, POD_USER
+from localcluster import Cluster
+from localcluster.stages import Stages
+from tests.support import artifacts, samples
+from tests.support.artifacts import Written
+
+LIGHT: dict[str, Any] = {"resources": {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}}}
+"""Small requests: a test's dozen of pods must fit on a machine with two cores."""
+
+
+@pytest.fixture(scope="session")
+def target() -> Target:
+    """The local cluster, whatever ``$KUBECONFIG`` says: tests that break things stay at home."""
+    cluster = Cluster.up(stages=Stages())
+    return Target(kubeconfig=cluster.kubeconfig, program=cluster.program, local=cluster)
+
+
+@pytest.fixture(scope="session")
+def images(target: Target) -> Images:
+    """Built from this tree."""
+    return provide_images(target, Stages())
+
+
+@pytest.fixture(scope="session")
+def operator(target: Target, images: Images) -> Target:
+    """The cluster with the chart installed from this tree."""
+    install(target, images, Stages())
+    return target
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A namespace, its artifacts, and what tests do in it."""
+
+    target: Target
+    namespace: str
+    volume: Path
+
+    def artifact(self, name: str, model: str, *, bias: float = 0.0, **changes: Any) -> Written:
+        """A linear ONNX artifact at ``pvc://models/NAME``."""
+        written = artifacts.linear(self.volume / name, model, bias=bias, **changes)
+        self.hand_over(written.folder)
+        return written
+
+    def hand_over(self, folder: Path) -> None:
+        """Make a folder readable for the pods' user."""
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, POD_USER, POD_USER)
+
+    def apply_revision(self, name: str, model: str, digest: str, **labels: str) -> None:
+        """A ModelRevision of the artifact of the same name."""
+        body = samples.revision(
+            name, of=model, namespace=self.namespace, digest=digest, uri=f"pvc://{ARTIFACTS}/{name}"
+        )
+        body["metadata"]["labels"] = labels
+        self.target.apply(body)
+
+    def apply_model(self, name: str, revision: str, **spec: Any) -> None:
+        """A MarketingModel that pins a revision."""
+        blocks = {"serving": LIGHT} | spec
+        self.target.apply(samples.model(name, revision=revision, namespace=self.namespace, **blocks))
+
+    def serve(self, model: str, *, bias: float = 0.0, **spec: Any) -> str:
+        """A model whose first revision serves; the revision's name."""
+        revision = f"{model}-v1"
+        self.apply_revision(revision, model, self.artifact(revision, model, bias=bias).digest)
+        self.apply_model(model, revision, **spec)
+        wait_until_ready(self.target, model, self.namespace)
+        return revision
+
+    def url(self, model: str) -> str:
+        """The model's Service by its virtual address, which this machine, being the node, can reach."""
+        service = self.target.get("service", model, self.namespace)
+        assert service is not None
+        return f"http://{service['spec']['clusterIP']}"
+
+    def wait_for_reason(self, model: str, *reasons: str, timeout_seconds: float = 90) -> dict[str, Any]:
+        """Wait until the Ready condition has one of these reasons; returns the condition."""
+
+        def found() -> dict[str, Any] | None:
+            conditions = (self.target.get("marketingmodel", model, self.namespace) or {}).get("status", {})
+            for condition in conditions.get("conditions", []):
+                if condition["type"] == "Ready" and condition["reason"] in reasons:
+                    return dict(condition)
+            return None
+
+        return wait_for(f"{model}: reason {' or '.join(reasons)}", found, timeout_seconds=timeout_seconds)
+
+
+@pytest.fixture
+def place(operator: Target) -> Iterator[Place]:
+    """A fresh namespace that admits only restricted pods."""
+    target, namespace = operator, f"e2e-{uuid.uuid4().hex[:8]}"
+    prepare_namespace(target, namespace, Stages())
+    assert target.local is not None
+    yield Place(target, namespace, target.local.layout.data / "volumes" / namespace / ARTIFACTS)
+    target.kubectl("delete", "namespace", namespace, "--wait=false")
+    target.kubectl("delete", "pv", f"{namespace}-models", f"{namespace}-training-data", "--wait=false")

@@ -1,0 +1,56 @@
+"""The chart `helm/marquee`, rendered by the real Helm."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from localcluster import helm
+from localcluster.errors import CommandFailed
+
+CHART: Final = Path(__file__).resolve().parents[2] / "helm" / "marquee"
+RELEASE: Final = "marquee"
+NAMESPACE: Final = "marquee-system"
+
+Manifest = dict[str, Any]
+NO_CLUSTER: Final = Path("/nonexistent/kubeconfig")
+
+
+def render_text(values: Mapping[str, Any] | None = None, *options: str, namespace: str = NAMESPACE) -> str:
+    """What `helm template` prints for the values, given on top of the chart's own.
+
+    Raises:
+        CommandFailed: Helm refuses the values, or a template fails.
+
+    """
+    argv = ["template", RELEASE, str(CHART), "--namespace", namespace, "--values", "-", *options]
+    return helm.run(NO_CLUSTER, argv, input=json.dumps(values or {}))
+
+
+def render(values: Mapping[str, Any] | None = None, *options: str, namespace: str = NAMESPACE) -> list[Manifest]:
+    """The rendered objects."""
+    return [body for body in yaml.safe_load_all(render_text(values, *options, namespace=namespace)) if body]
+
+
+def refusal(values: Mapping[str, Any]) -> str:
+    """What Helm says to values that it refuses."""
+    try:
+        render_text(values)
+    except CommandFailed as error:
+        return error.why
+    raise AssertionError(f"Helm accepts {values}")
+
+
+def of_kind(manifests: Sequence[Manifest], *kinds: str) -> list[Manifest]:
+    """Those of the manifests that are of one of the kinds."""
+    return [body for body in manifests if body["kind"] in kinds]
+
+
+def the(manifests: Sequence[Manifest], kind: str) -> Manifest:
+    """The only manifest of a kind."""
+    (body,) = of_kind(manifests, kind)
+    return body

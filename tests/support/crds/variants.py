@@ -1,0 +1,200 @@
+"""For each bound of a schema an object at the bound and one just past it, made from the valid samples."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.support.crds.rules import ITEM, VALUE, Path, Rule, location
+
+Body = dict[str, Any]
+Place = tuple[str | int, ...]
+"""Keys and indexes from the object to one value in it."""
+
+_DIGEST: Final = "sha256:" + "0" * 64
+_STATUS: Final[Body] = {
+    "phase": "Draining",
+    "conditions": [
+        {
+            "type": "Ready",
+            "status": "True",
+            "reason": "Draining",
+            "message": "revision lead-scoring-2024-11 serves",
+            "lastTransitionTime": "2024-11-22T12:00:00Z",
+            "observedGeneration": 3,
+        }
+    ],
+    "stable": {"revision": "lead-scoring-2024-11", "digest": _DIGEST, "since": "2024-11-22T12:00:00Z"},
+    "canary": {"revision": "lead-scoring-2024-12", "digest": _DIGEST, "since": "2024-12-22T12:00:00Z"},
+    "selector": "marquee.dev/model=lead-scoring",
+    "url": "http://lead-scoring.crm.svc",
+}
+"""A status with every field, since samples of users have none."""
+
+_TEXTS: Final[dict[str, Callable[[int], str]]] = {
+    "spec.serving.service": lambda length: "a" * (length - 2) + ":A",
+    "spec.artifact.uri": lambda length: "s3://" + "a" * max(0, length - 5),
+    "spec.artifact.digest": lambda length: _DIGEST + "0" * (length - 71),
+    "status.conditions[0].lastTransitionTime": lambda length: "2024-11-22T12:00:00." + "0" * (length - 21) + "Z",
+    "status.stable.since": lambda length: "2024-11-22T12:00:00." + "0" * (length - 21) + "Z",
+    "status.canary.since": lambda length: "2024-11-22T12:00:00." + "0" * (length - 21) + "Z",
+}
+"""Texts of a given length where not every text will do."""
+
+_SHORTEST: Final = {"spec.artifact.uri": len("s3://a")}
+"""Where another rule asks for more than the minimum length."""
+
+
+@dataclass(frozen=True)
+class Variants:
+    """The same object on both sides of one rule."""
+
+    rule: Rule
+    accepted: tuple[Body, ...]
+    refused: Body
+    where: str
+    message: str
+
+
+def is_derived(rule: Rule) -> bool:
+    """Whether `variants` knows what the rule accepts; the other rules need samples in `crds/samples`."""
+    return rule.keyword in _KEYWORDS
+
+
+def variants(rule: Rule, valid: Iterable[Body]) -> Variants:
+    """Objects on both sides of ``rule``.
+
+    Raises:
+        LookupError: no valid sample has the field, so nothing shows that it works.
+
+    """
+    path = (*rule.path, rule.value) if rule.keyword == "required" else rule.path
+    base, place = _find(rule.kind, path, valid)
+    keyword = _KEYWORDS[rule.keyword]
+    at, past = keyword.values(rule, _get(base, place))
+    blamed: Place = (*place, 1) if rule.keyword == "unique" else place
+    return Variants(
+        rule=rule,
+        accepted=tuple(_with(base, place, value) for value in at),
+        refused=_with(base, place, past),
+        where="".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in blamed).removeprefix("."),
+        message=keyword.message.format(rule.value),
+    )
+
+
+_ABSENT: Final = object()
+
+
+@dataclass(frozen=True)
+class _Keyword:
+    """What the server says when the rule is broken, and values: those that the rule allows, and one it does not."""
+
+    message: str
+    values: Callable[[Rule, Any], tuple[Sequence[Any], Any]]
+
+
+def _text(rule: Rule, length: int) -> str:
+    make = _TEXTS.get(location(rule.path))
+    return make(length) if make is not None else "a" * length
+
+
+def _short_texts(rule: Rule, _: Any) -> tuple[Sequence[Any], Any]:
+    shortest = max(rule.value, _SHORTEST.get(location(rule.path), 0))
+    return [_text(rule, shortest)], "a" * (rule.value - 1)
+
+
+def _enum(rule: Rule, known: Any) -> tuple[Sequence[Any], Any]:
+    """Every value, except where the others ask for further fields; the samples have those."""
+    return [known] if location(rule.path) == "spec.scaling.class" else rule.value, "Unheard-Of"
+
+
+_KEYWORDS: Final = {
+    "minLength": _Keyword("should be at least {} chars long", _short_texts),
+    "maxLength": _Keyword(
+        "may not be more than {}", lambda rule, _: ([_text(rule, rule.value)], _text(rule, rule.value + 1))
+    ),
+    "minimum": _Keyword("should be greater than or equal to {}", lambda rule, _: ([rule.value], rule.value - 1)),
+    "maximum": _Keyword("should be less than or equal to {}", lambda rule, _: ([rule.value], rule.value + 1)),
+    "maxItems": _Keyword(
+        "must have at most {} items", lambda rule, known: ([_items(known, rule.value)], _items(known, rule.value + 1))
+    ),
+    "minProperties": _Keyword(
+        "should have at least {} properties",
+        lambda rule, known: ([_entries(known, rule.value)], _entries(known, rule.value - 1)),
+    ),
+    "maxProperties": _Keyword(
+        "must have at most {} items",
+        lambda rule, known: ([_entries(known, rule.value)], _entries(known, rule.value + 1)),
+    ),
+    "enum": _Keyword("Unsupported value", _enum),
+    "format": _Keyword("must be of type {}", lambda _, known: ([known], "yesterday")),
+    "required": _Keyword("Required value", lambda _, known: ([known], _ABSENT)),
+    "unique": _Keyword("Duplicate value", lambda _, known: ([known], [known[0], known[0]])),
+}
+
+
+def _items(known: list[Any], count: int) -> list[Any]:
+    """``count`` items; those of a list-map get keys of their own."""
+    made = [copy.deepcopy(known[0]) for _ in range(count)]
+    for index, item in enumerate(made):
+        if "type" in item:
+            item["type"] = f"Condition{index}"
+    return made
+
+
+def _entries(known: Body, count: int) -> Body:
+    return {f"example.com/key-{index}": next(iter(known.values())) for index in range(count)}
+
+
+def _with(base: Body, place: Place, value: Any) -> Body:
+    """A copy of ``base`` with another value in one place, and what other rules then ask for."""
+    body = copy.deepcopy(base)
+    parent = _get(body, place[:-1])
+    if value is _ABSENT:
+        del parent[place[-1]]
+    else:
+        parent[place[-1]] = value
+    match place:
+        case ("spec", "scaling", "minReplicas") if "maxReplicas" in parent:
+            body["spec"]["scaling"]["maxReplicas"] = 1000
+        case ("spec", "scaling", "maxReplicas"):
+            body["spec"]["scaling"]["minReplicas"] = 1
+        case ("spec", "serving", "resources", "requests"):
+            body["spec"]["scaling"] = {"class": "None"}
+        case ("spec", "model") if isinstance(value, str):
+            body["metadata"]["name"] = f"{value}-1"
+    return body
+
+
+def _find(kind: str, path: Path, valid: Iterable[Body]) -> tuple[Body, Place]:
+    """A sample that has something at ``path``, and where."""
+    for sample in valid:
+        if sample["kind"] != kind:
+            continue
+        body = sample | {"status": _STATUS} if path[:1] == ("status",) else sample
+        for place in _places(body, path):
+            return body, place
+    raise LookupError(f"no file in crds/samples/valid has {kind} {location(path)}: add it to one, or add one")
+
+
+def _places(value: Any, path: Path) -> Iterator[Place]:
+    if not path:
+        yield ()
+        return
+    head, rest = path[0], path[1:]
+    keys: Iterable[str | int] = ()
+    if head == ITEM:
+        keys = range(len(value)) if isinstance(value, list) else ()
+    elif isinstance(value, dict):
+        keys = value if head == VALUE else ([head] if head in value else ())
+    for key in keys:
+        for place in _places(value[key], rest):
+            yield (key, *place)
+
+
+def _get(value: Any, place: Place) -> Any:
+    for key in place:
+        value = value[key]
+    return value

@@ -1,0 +1,110 @@
+"""A real API server with controllers, whose pods are simulated and answer the operator's probe."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from localcluster import ControlPlane
+from marquee.api.crds import all_crds
+from marquee.contract.pod import SERVING_PORT
+from tests.support.addresses import LocalAddresses
+from tests.support.apiserver import ApiServer
+from tests.support.predictors import Predictors
+
+HELD: Final = {"test.marquee.dev/held": "true"}
+"""Node selector of pods that stay as they are created: a test writes their status itself."""
+
+_ESTABLISHED_SECONDS: Final = 30.0
+_CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_CAPACITY: Final = {"cpu": "1000", "memory": "4Ti", "pods": "250"}
+
+
+@dataclass(frozen=True)
+class SimulatedCluster:
+    """A running control plane, the administrator's client, and what its pods answer."""
+
+    plane: ControlPlane
+    server: ApiServer
+    predictors: Predictors
+    spare_address: str
+    """Answers like a pod's, and no pod gets it by itself: for held pods."""
+
+
+@contextmanager
+def simulated_cluster(folder: Path) -> Iterator[SimulatedCluster]:
+    """Start everything with Marquee's kinds and an audit log; on leaving, nothing is left."""
+    stages = folder / "stages.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    stages.write_text(json.dumps(_held_stage()))
+    plane = ControlPlane(
+        folder / "plane", controllers=True, kwok=True, kwok_nodes=1, kwok_taint=True, kwok_stages=[stages], audit=True
+    )
+    with LocalAddresses(SERVING_PORT) as addresses, plane, ApiServer(plane) as server:
+        install_crds(server)
+        for number, network in enumerate(addresses.halves()):
+            answer = server.create("/api/v1/nodes", _node(f"simulated-{number}", str(network)))
+            assert answer.accepted, answer.message
+        with Predictors(plane, addresses.hosts()) as predictors:
+            yield SimulatedCluster(plane, server, predictors, addresses.spare())
+
+
+def install_crds(client: ApiServer) -> None:
+    """Create Marquee's kinds and wait until they are served."""
+    for crd in all_crds().values():
+        answer = client.create(_CRDS, crd)
+        assert answer.accepted, answer.message
+    deadline = time.monotonic() + _ESTABLISHED_SECONDS
+    for crd in all_crds().values():
+        while not _is_served(client, crd["metadata"]["name"], crd["spec"]["names"]["plural"]):
+            assert time.monotonic() < deadline, f"{crd['metadata']['name']} is not established"
+            time.sleep(0.05)
+
+
+def _is_served(client: ApiServer, name: str, plural: str) -> bool:
+    """Established, and its paths answer: the handler follows the condition a moment later."""
+    conditions = client.get(f"{_CRDS}/{name}").get("status", {}).get("conditions", ())
+    established = any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
+    return established and client.send("GET", f"/apis/marquee.dev/v1alpha1/{plural}").accepted
+
+
+def _node(name: str, network: str) -> dict[str, Any]:
+    """A node of kwok's, with addresses for its pods that answer."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "annotations": {"kwok.x-k8s.io/node": "fake"},
+            "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"} | HELD,
+        },
+        "spec": {"podCIDR": network, "podCIDRs": [network]},
+        "status": {"capacity": _CAPACITY, "allocatable": _CAPACITY},
+    }
+
+
+def _held_stage() -> dict[str, Any]:
+    """Outweighs kwok's own first stage for pods that ask to be held, and is due tomorrow."""
+    (key, value), = HELD.items()
+    return {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "Stage",
+        "metadata": {"name": "pod-held"},
+        "spec": {
+            "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
+            "selector": {
+                "matchExpressions": [
+                    {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"},
+                    {"key": f'.spec.nodeSelector["{key}"]', "operator": "In", "values": [value]},
+                ]
+            },
+            "weight": 1,
+            "delay": {"durationMilliseconds": 86_400_000},
+            "next": {"statusTemplate": "phase: Pending"},
+        },
+    }
