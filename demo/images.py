@@ -77,7 +77,7 @@ def _provide(recipe: Recipe, stages: Stages) -> str:
     folder = ROOT / recipe.folder
     packages = f"localhost/marquee/{recipe.name}-deps:latest"
     images.build(packages, dockerfile=folder / "Dockerfile.deps", context=ROOT, base=recipe.base, stages=stages)
-    content = images.inputs_hash(folder / "Dockerfile", ROOT, {}, None)[:12]
+    content = images.inputs_hash(folder / "Dockerfile", ROOT, {}, ())[:12]
     name = f"localhost/marquee/{recipe.name}:{content}"
     images.build(name, dockerfile=folder / "Dockerfile", context=ROOT, base=packages, stages=stages)
     if images.load(name):

@@ -74,7 +74,7 @@ def _run(given: argparse.Namespace) -> int:
         case "kubectl" | "helm":
             _become(given.verb, given.args, cluster)
         case "image":
-            return _image(given, cluster, stages)
+            _image(given, stages)
     return 0
 
 
@@ -83,7 +83,7 @@ def _become(verb: str, args: Sequence[str], cluster: Cluster) -> None:
         words, environment = [str(cluster.program), "kubectl"], kubectl.environment(cluster.kubeconfig)
     else:
         words, environment = [str(helm.ensure_helm(Stages(sys.stderr)))], helm.environment(cluster.kubeconfig)
-    os.execve(words[0], [*words, *args], environment)
+    os.execve(words[0], [*words, *args], environment)  # noqa: S606 - an argument list
 
 
 def _show_log(folder: Path, part: str, *, lines: str, follow: bool) -> None:
@@ -92,7 +92,7 @@ def _show_log(folder: Path, part: str, *, lines: str, follow: bool) -> None:
         known = ", ".join(sorted(file.stem for file in folder.glob("*.log"))) or "none yet"
         raise LocalClusterError(f"no log of {part!r}", why=f"there are logs of: {known}")
     words = ["tail", "-n", lines, *(["-F"] if follow else []), str(log)]
-    os.execvp(words[0], words)
+    os.execvp(words[0], words)  # noqa: S606 - an argument list
 
 
 def _image_parser(image: argparse.ArgumentParser) -> None:
@@ -110,7 +110,7 @@ def _image_parser(image: argparse.ArgumentParser) -> None:
     base.add_argument("--refresh", action="store_true", help="build it anew, with today's packages")
 
 
-def _image(given: argparse.Namespace, cluster: Cluster, stages: Stages) -> int:
+def _image(given: argparse.Namespace, stages: Stages) -> None:
     from localcluster import bases, images
 
     match given.action:
@@ -129,7 +129,6 @@ def _image(given: argparse.Namespace, cluster: Cluster, stages: Stages) -> int:
             stages.say(f"image {given.name}: {'loaded' if loaded else 'the node has it already'}")
         case "base":
             stages.say(f"base: {bases.ensure(given.kind, stages, refresh=given.refresh)}")
-    return 0
 
 
 if __name__ == "__main__":

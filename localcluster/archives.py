@@ -25,7 +25,7 @@ class ScratchImage:
 
 
 def architecture() -> str:
-    """This machine's architecture in the words of image formats."""
+    """Architecture of the machine in the words of image formats."""
     return _ARCHITECTURES[platform.machine()]
 
 

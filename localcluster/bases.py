@@ -59,14 +59,15 @@ def ensure(kind: str, stages: Stages, *, refresh: bool = False) -> str:
         raise LocalClusterError(f"no base {kind!r}", fix=f"take one of: {', '.join(BASES)}")
     base = BASES[kind]
     packages.ensure(packages.IMAGES, stages)
-    archive = cache_root() / "images" / f"base-{kind}-{recipe_hash(base)[:12]}.tar"
-    if refresh or not archive.exists():
-        stages.say(f"base {kind}: {base.purpose}, from Debian {base.release} packages (once, minutes)")
-        _bootstrap(base, archive)
-    marker = f"{kind}-{recipe_hash(base)[:12]}-{int(archive.stat().st_mtime)}"
-    if builder.label(base.name) != marker:
-        builder.import_root(base.name, archive, {"LANG": "C.UTF-8"}, label=marker)
-        stages.say(f"base {kind}: {base.name} made, {archive.stat().st_size / 1e6:.0f} MB")
+    with builder.lock():
+        archive = cache_root() / "images" / f"base-{kind}-{recipe_hash(base)[:12]}.tar"
+        if refresh or not archive.exists():
+            stages.say(f"base {kind}: {base.purpose}, from Debian {base.release} packages (once, minutes)")
+            _bootstrap(base, archive)
+        marker = f"{kind}-{recipe_hash(base)[:12]}-{int(archive.stat().st_mtime)}"
+        if builder.label(base.name) != marker:
+            builder.import_root(base.name, archive, {"LANG": "C.UTF-8"}, label=marker)
+            stages.say(f"base {kind}: {base.name} made, {archive.stat().st_size / 1e6:.0f} MB")
     return base.name
 
 
@@ -102,7 +103,9 @@ def _bootstrap(base: Base, archive: Path) -> None:
     draft = archive.with_name(f"draft-{os.getpid()}.tar")
     sources = mirrors.of_this_machine(base.release)
     try:
-        run(bootstrap_command(base, draft, sources, mirrors.proxy_options()))
+        # The unpacked system is as large as the image; /tmp may be too small for it.
+        environment = {**os.environ, "TMPDIR": str(builder.temporary())}
+        run(bootstrap_command(base, draft, sources, mirrors.proxy_options()), env=environment)
         shutil.move(draft, archive)
     finally:
         draft.unlink(missing_ok=True)

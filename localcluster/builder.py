@@ -1,17 +1,18 @@
 """buildah with its own storage in the cache folder, without a daemon and without Docker."""
 
 import contextlib
+import fcntl
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from localcluster.commands import run
 from localcluster.errors import BuildFailed, CommandFailed
 from localcluster.machine import OVERLAY_CANNOT_LIE_ON, filesystem_of
+from localcluster.mounts import unmount_below
 from localcluster.paths import cache_root
-
 
 _LABEL = "marquee.dev/base"
 
@@ -19,6 +20,22 @@ _LABEL = "marquee.dev/base"
 def storage() -> Path:
     """Folder of layers and images."""
     return cache_root() / "buildah"
+
+
+@contextlib.contextmanager
+def lock(*, wait: bool = True) -> Iterator[None]:
+    """One build at a time; raises BlockingIOError when another one goes on and `wait` is false."""
+    folder = cache_root() / "images"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+
+
+def release() -> None:
+    """Unmount what buildah leaves mounted between builds, unless a build goes on."""
+    with contextlib.suppress(BlockingIOError), lock(wait=False):
+        unmount_below(storage())
 
 
 def storage_driver() -> str:
@@ -30,9 +47,9 @@ def storage_driver() -> str:
 def buildah(*words: str | Path) -> str:
     """Run buildah on the cache's storage."""
     root = storage()
-    options = ["--root", root, "--runroot", root / "run", "--storage-driver", storage_driver()]
+    options: list[str | Path] = ["--root", root, "--runroot", root / "run", "--storage-driver", storage_driver()]
     # chroot isolation needs no runtime and works inside containers too.
-    environment = {**os.environ, "BUILDAH_ISOLATION": "chroot", "TMPDIR": str(_temporary())}
+    environment = {**os.environ, "BUILDAH_ISOLATION": "chroot", "TMPDIR": str(temporary())}
     return run(["buildah", *options, *words], env=environment)
 
 
@@ -66,6 +83,7 @@ def build(
     options += [f"--volume={mount}" for mount in mounts]
     if ignore_file is not None:
         options += ["--ignorefile", ignore_file]
+    replaced = image_id(name)
     try:
         buildah("build", *options, context)
     except CommandFailed as failure:
@@ -75,6 +93,8 @@ def build(
             fix="read the failing step above; a base that is not here must be built first "
             "(image base python) or be given by --base",
         ) from failure
+    if replaced is not None and replaced != image_id(name):
+        _remove_unused(replaced)
 
 
 def label(name: str) -> str | None:
@@ -94,13 +114,18 @@ def import_root(name: str, archive: Path, environment: Mapping[str, str], *, lab
         buildah("commit", "--quiet", container, name)
     finally:
         buildah("rm", container)
-    if replaced:
-        # Fails while images built on it exist; it goes when they are rebuilt and removed.
-        with contextlib.suppress(CommandFailed):
-            buildah("rmi", replaced)
+    if replaced is not None:
+        _remove_unused(replaced)
 
 
-def _temporary() -> Path:
+def _remove_unused(identity: str) -> None:
+    # Refused while other images are built on it; then its layers are not wasted.
+    with contextlib.suppress(CommandFailed):
+        buildah("rmi", identity)
+
+
+def temporary() -> Path:
+    """Folder for large temporary files."""
     folder = cache_root() / "tmp"
     folder.mkdir(parents=True, exist_ok=True)
     return folder

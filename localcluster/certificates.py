@@ -89,11 +89,13 @@ class Authority:
     def _openssl_req(self, config: str, certificate: Path, key: Path, *, signer: bool = False) -> None:
         config_file = certificate.with_suffix(".tmp")
         config_file.write_text(config)
-        curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        signed_by = ["-CA", self.certificate, "-CAkey", self.key] if signer else []
         run(
-            ["openssl", "req", "-x509", "-config", config_file, *curve, "-days", _VALID_DAYS]
-            + ["-keyout", key, "-out", certificate, *signed_by]
+            [
+                *("openssl", "req", "-x509", "-config", config_file, "-days", _VALID_DAYS),
+                *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"),
+                *("-keyout", key, "-out", certificate),
+                *(("-CA", self.certificate, "-CAkey", self.key) if signer else ()),
+            ]
         )
         config_file.unlink()
 

@@ -11,8 +11,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Self
 
-from localcluster import addons, controlplane, dns, kubectl, machine, network, node, packages, preflight
-from localcluster import supervision, teardown
+from localcluster import (
+    addons,
+    apiclient,
+    controlplane,
+    dns,
+    kubectl,
+    machine,
+    network,
+    node,
+    packages,
+    preflight,
+    supervision,
+    teardown,
+)
 from localcluster.errors import CommandFailed, StartFailed
 from localcluster.paths import Layout, shared_layout
 from localcluster.ports import PortLocks
@@ -25,6 +37,7 @@ Profile = Literal["full", "api"]
 
 _START_TIMEOUT_SECONDS = 120.0
 _NODE_TIMEOUT_SECONDS = 90.0
+_RECOVERY_SECONDS = 30.0
 _CONTROL_PLANE = {"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
 
 
@@ -94,8 +107,7 @@ class Cluster:
         """Wait until the node's CPU and memory are known; a first sample takes about 30 s."""
 
         def known() -> bool:
-            nodes = json.loads(self.kubectl("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes"))
-            return bool(nodes["items"])
+            return bool(apiclient.get(self.layout, "/apis/metrics.k8s.io/v1beta1/nodes")["items"])
 
         _wait("metrics of the node", known, timeout_seconds)
 
@@ -144,14 +156,12 @@ class Cluster:
 
     def _is_enough(self, profile: Profile, *, audit: bool) -> bool:
         running = self.running
-        state = supervision.running_supervisor(self.layout)
         return (
-            state is not None
-            and running is not None
+            running is not None
             and running.profile in (profile, "full")
             and (running.audit or not audit)
             and running.programs == str(cached_binaries())
-            and all(part.ready for part in state.parts.values())
+            and supervision.recovers(self.layout, timeout_seconds=_RECOVERY_SECONDS)
         )
 
     def _start(self, profile: Profile, programs: Path, stages: Stages, *, audit: bool) -> None:
@@ -183,9 +193,7 @@ class Cluster:
             elif ready >= _CONTROL_PLANE:
                 stages.say(f"control plane: ready at {endpoints.server}")
 
-        supervision.wait_until_ready(
-            self.layout, process, timeout_seconds=_START_TIMEOUT_SECONDS, on_ready=on_ready
-        )
+        supervision.wait_until_ready(self.layout, process, timeout_seconds=_START_TIMEOUT_SECONDS, on_ready=on_ready)
         ports.close()
 
     def _endpoints(self, profile: Profile) -> tuple[Endpoints, PortLocks]:
@@ -209,11 +217,11 @@ class Cluster:
         stages.say("cluster DNS: answers")
 
     def _node_is_ready(self, since: datetime | None) -> bool:
-        fields = '{.status} {.lastHeartbeatTime}'
-        path = f'jsonpath={{range .status.conditions[?(@.type=="Ready")]}}{fields}{{end}}'
-        ready, heartbeat = self.kubectl("get", "node", NODE_NAME, "-o", path).split()
+        node_object = apiclient.get(self.layout, f"/api/v1/nodes/{NODE_NAME}")
+        ready = next(item for item in node_object["status"]["conditions"] if item["type"] == "Ready")
         # The store remembers a Ready from the last time; only a sign of life since then is news.
-        return ready == "True" and (since is None or datetime.fromisoformat(heartbeat) >= since)
+        is_news = since is None or datetime.fromisoformat(ready["lastHeartbeatTime"]) >= since
+        return bool(ready["status"] == "True" and is_news)
 
 
 def _wait(what: str, condition: Callable[[], bool], timeout_seconds: float) -> None:

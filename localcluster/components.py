@@ -32,9 +32,7 @@ def etcd(program: Path, layout: Layout, endpoints: Endpoints) -> Part:
     return Part("etcd", tuple(argv), Probe(url=f"{client}/readyz"), stop_stage=STOP_STORE)
 
 
-def kube_apiserver(
-    program: Path, layout: Layout, authority: Authority, endpoints: Endpoints, tuning: Tuning
-) -> Part:
+def kube_apiserver(program: Path, layout: Layout, authority: Authority, endpoints: Endpoints, tuning: Tuning) -> Part:
     """The API server with RBAC and aggregation."""
     ca = authority.certificate
     argv = [
@@ -69,7 +67,8 @@ def kube_apiserver(
         *(_audit(layout) if tuning.audit else []),
     ]
     probe = Probe(url=f"{endpoints.server}/readyz", ca_file=str(ca))
-    return Part("kube-apiserver", tuple(argv), probe, needs=("etcd",), stop_stage=STOP_API)
+    # Its orderly end waits for open watches; nothing is lost without, etcd has every write.
+    return Part("kube-apiserver", tuple(argv), probe, needs=("etcd",), stop_stage=STOP_API, grace_seconds=3.0)
 
 
 def kube_controller_manager(

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from localcluster import components, kubectl, machine, preflight, simulation, supervision
+from localcluster import components, kubectl, machine, packages, preflight, simulation, supervision
 from localcluster.certificates import Authority, Subject, write_kubeconfig
 from localcluster.parts import Part, read_state
 from localcluster.paths import Layout, cache_root
@@ -24,7 +24,6 @@ from localcluster.stages import Stages
 from localcluster.toolchain import ensure_binaries
 
 _START_TIMEOUT_SECONDS = 90.0
-_STOP_GRACE_SECONDS = 5.0
 _AUDIT_POLICY = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
 
 
@@ -65,7 +64,7 @@ def control_plane_parts(
     *,
     controllers: bool,
 ) -> list[Part]:
-    """etcd and API server, with `controllers` the controller manager and the scheduler too."""
+    """The store and the API server, with `controllers` the controller manager and the scheduler too."""
     parts = [
         components.etcd(program, layout, endpoints),
         components.kube_apiserver(program, layout, authority, endpoints, tuning),
@@ -145,6 +144,7 @@ class ControlPlane:
     def start(self) -> Self:
         """Start everything and wait until it is ready; a failure leaves nothing running."""
         preflight.require(preflight.api_problems(machine.inspect_api(self._layout)))
+        packages.ensure(packages.API, Stages())
         program = ensure_binaries(Stages()) / "kubernetes"
         self._kubectl_program = program
         endpoints = Endpoints("127.0.0.1", *(self._ports.take() for _ in range(5)))
@@ -156,9 +156,7 @@ class ControlPlane:
         )
         if self._simulation is not None:
             parts.append(self._kwok_part(program.with_name("kwok"), self._simulation))
-        self._process = supervision.launch(
-            self._layout, parts, die_with_owner=True, grace_seconds=_STOP_GRACE_SECONDS
-        )
+        self._process = supervision.launch(self._layout, parts, die_with_owner=True)
         try:
             supervision.wait_until_ready(self._layout, self._process, timeout_seconds=_START_TIMEOUT_SECONDS)
             if self._simulation is not None:

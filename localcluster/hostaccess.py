@@ -48,13 +48,12 @@ def pip_settings(files: Sequence[str], environment: Mapping[str, str]) -> str:
 def mounts(folder: Path) -> list[str]:
     """Options for the builder, HOST:IMAGE:ro each; `folder` takes the generated file."""
     bundle = host_bundle()
-    if bundle is None:
-        return []
     sources = (Path("/etc/pip.conf"), Path.home() / ".config/pip/pip.conf", Path.home() / ".pip/pip.conf")
     folder.mkdir(parents=True, exist_ok=True)
     settings = folder / "pip.conf"
     settings.write_text(pip_settings([f.read_text() for f in sources if f.exists()], os.environ))
-    return [f"{bundle}:{BUNDLE_IN_IMAGE}:ro", f"{settings}:{PIP_CONF_IN_IMAGE}:ro"]
+    certificates = [f"{bundle}:{BUNDLE_IN_IMAGE}:ro"] if bundle else []
+    return [*certificates, f"{settings}:{PIP_CONF_IN_IMAGE}:ro"]
 
 
 def declared_arguments(dockerfile: str) -> dict[str, str]:

@@ -4,12 +4,11 @@ Both steps are skipped when nothing changed: a build when the hash of context, D
 and base is the one that the image was built from, a hand-over when containerd has the same image.
 """
 
-import fcntl
 import hashlib
 import json
+import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from localcluster import bases, builder, handover, hostaccess, ignorefile, machine, packages
@@ -45,8 +44,9 @@ def build(
     arguments = dict(build_args or {})
     if base is not None:
         arguments["BASE"] = bases.ensure(base, stages) if base in bases.BASES else base
-    with _lock():
-        inputs = inputs_hash(dockerfile, context, arguments, builder.image_id(arguments.get("BASE", "")))
+    with builder.lock():
+        names = local_images(dockerfile.read_text(), arguments)
+        inputs = inputs_hash(dockerfile, context, arguments, [builder.image_id(other) for other in names])
         known = _Records(cache_root() / "images" / "built.json")
         if known.get(name) == [inputs, builder.image_id(name)]:
             stages.say(f"image {name}: unchanged")
@@ -76,21 +76,25 @@ def load(name: str, *, layout: Layout | None = None) -> bool:
         raise StartFailed("the cluster's containerd does not run", fix="python3 -m localcluster up")
     image = handover.find(name, inspected, builder.storage(), builder.storage_driver())
     runtime = Runtime(layout)
-    with _lock():
-        if runtime.images().get(name) == handover.digest(image.manifest):
-            return False
-        layertar = ensure_binaries(Stages()) / "layertar"
-        archive = cache_root() / "tmp" / "image.tar"
-        try:
-            handover.write_archive(image, runtime.blobs(), layertar, archive)
-            runtime.import_archive(archive, snapshotter=machine.snapshotter(layout))
-        finally:
-            archive.unlink(missing_ok=True)
+    if runtime.images().get(name) == handover.digest(image.manifest):
+        return False
+    layertar = ensure_binaries(Stages()) / "layertar"
+    archive = builder.temporary() / f"image-{os.getpid()}.tar"
+    try:
+        handover.write_archive(image, runtime.blobs(), layertar, archive)
+        runtime.import_archive(archive, snapshotter=machine.snapshotter(layout))
+    finally:
+        archive.unlink(missing_ok=True)
     return True
 
 
-def inputs_hash(dockerfile: Path, context: Path, arguments: Mapping[str, str], base_id: str | None) -> str:
-    """Hash of everything that decides what an image will hold."""
+def local_images(dockerfile: str, arguments: Mapping[str, str]) -> list[str]:
+    """Names of images built here that a Dockerfile or its arguments mention."""
+    return sorted({found for text in (dockerfile, *arguments.values()) for found in _NAME.findall(text)})
+
+
+def inputs_hash(dockerfile: Path, context: Path, arguments: Mapping[str, str], bases_ids: Sequence[str | None]) -> str:
+    """Hash of everything that decides what an image will hold; `bases_ids` of the images it builds on."""
     ignore_file = ignorefile.find(dockerfile, context)
     ignore = ignorefile.Ignore(ignore_file.read_text() if ignore_file else "")
     digest = hashlib.sha256()
@@ -100,7 +104,7 @@ def inputs_hash(dockerfile: Path, context: Path, arguments: Mapping[str, str], b
             content = word.encode() if isinstance(word, str) else word
             digest.update(len(content).to_bytes(8, "big") + content)
 
-    add("1", base_id or "", dockerfile.read_bytes(), json.dumps(sorted(arguments.items())))
+    add("1", json.dumps(list(bases_ids)), dockerfile.read_bytes(), json.dumps(sorted(arguments.items())))
     for file in ignorefile.files(context, ignore):
         name = file.relative_to(context).as_posix()
         if file.is_symlink():
@@ -137,12 +141,3 @@ class _Records:
 
     def _all(self) -> dict[str, list[str | None]]:
         return json.loads(self._file.read_text()) if self._file.exists() else {}
-
-
-@contextmanager
-def _lock() -> Iterator[None]:
-    folder = cache_root() / "images"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from localcluster import iptables, network, packages
+from localcluster.commands import run
+from localcluster.errors import CommandFailed
 from localcluster.paths import Layout
 from localcluster.toolchain import cached_binaries, go_program
 
@@ -98,16 +100,16 @@ def filesystem_of(path: Path, mountinfo: str) -> str:
 
 
 def _route_to_benchmark_range() -> str:
-    done = subprocess.run(["ip", "route", "show", "to", "root", "198.18.0.0/15"], capture_output=True, text=True)
-    return done.stdout.strip()
+    try:
+        return run(["ip", "route", "show", "to", "root", "198.18.0.0/15"]).strip()
+    except CommandFailed:
+        return ""
 
 
 def _succeeds(command: str) -> bool:
-    try:
-        return subprocess.run(command.split(), capture_output=True).returncode == 0
-    except FileNotFoundError:
-        # The package with this program is missing and reported as such.
-        return True
+    words = command.split()
+    # Without the program its package is missing, and is reported as such.
+    return shutil.which(words[0]) is None or subprocess.run(words, capture_output=True, check=False).returncode == 0
 
 
 def _text(path: Path) -> str:

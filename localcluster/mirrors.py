@@ -37,7 +37,7 @@ def for_release(release: str, targets: Iterable[str]) -> list[Source]:
         (security if known.endswith("-security") else main).append(uri.rstrip("/"))
     uri = main[0] if main else DEFAULT_MIRROR
     sources = [Source(uri, release), Source(uri, f"{release}-updates")]
-    return sources + [Source(security[0], f"{release}-security")] if security else sources
+    return [*sources, Source(security[0], f"{release}-security")] if security else sources
 
 
 def of_this_machine(release: str) -> list[Source]:
@@ -50,7 +50,7 @@ def of_this_machine(release: str) -> list[Source]:
 
 
 def proxy_options() -> list[str]:
-    """apt's own proxy settings, as options in its configuration syntax."""
+    """Proxy settings of apt, as options in its configuration syntax."""
     try:
         dump = run(["apt-config", "dump"])
     except CommandFailed:

@@ -44,7 +44,7 @@ def up(layout: Layout) -> None:
         _write_setting(name, value)
     if not bridge_exists():
         run(["ip", "link", "add", BRIDGE, "type", "bridge"])
-        run(["ip", "address", "add", f"{NODE_ADDRESS}/{POD_CIDR.split('/')[1]}", "dev", BRIDGE])
+    run(["ip", "address", "replace", f"{NODE_ADDRESS}/{POD_CIDR.split('/')[1]}", "dev", BRIDGE])
     run(["ip", "link", "set", BRIDGE, "up"])
     iptables.accept_forwarding()
 
@@ -71,9 +71,7 @@ def _remember(layout: Layout) -> None:
     if memory.exists():
         return
     settings = {n: p.read_text().strip() for n in _CHANGED_SETTINGS if (p := Path("/proc/sys", n)).exists()}
-    memory.write_text(
-        json.dumps({"settings": settings, "iptables": {f: iptables.save(f) for f in iptables.FAMILIES}})
-    )
+    memory.write_text(json.dumps({"settings": settings, "iptables": {f: iptables.save(f) for f in iptables.FAMILIES}}))
 
 
 def _write_setting(name: str, value: str) -> None:

@@ -31,6 +31,8 @@ class Part:
     """Parts of the lowest stage are stopped first."""
     before_stop: tuple[str, ...] = ()
     """Command that runs to its end before the part is stopped."""
+    grace_seconds: float = 10.0
+    """Time between SIGTERM and SIGKILL."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def read_spec(path: Path) -> list[Part]:
             needs=tuple(item["needs"]),
             stop_stage=item["stop_stage"],
             before_stop=tuple(item["before_stop"]),
+            grace_seconds=item["grace_seconds"],
         )
         for item in json.loads(path.read_text())
     ]

@@ -119,7 +119,7 @@ def _neighbours(machine: Machine) -> Iterator[Problem]:
             "its kube-proxy keeps KUBE-SERVICES rules in iptables; two of them overwrite each other",
             _OTHER_CLUSTER,
         )
-    if machine.foreign_route:
+    if machine.foreign_route and not machine.foreign_bridge:
         yield Problem(
             f"addresses of 198.18.0.0/15 are in use: {machine.foreign_route}",
             "the cluster's pods and services would take them over",

@@ -110,7 +110,11 @@ class Simulation:
 
 def stages(pod_address: str | None) -> list[dict[str, Any]]:
     """Built-in Stage objects: nodes get ready, pods run, Jobs' pods succeed, deleted pods go."""
-    address = json.dumps(pod_address) if pod_address else '(PodIPWith .spec.nodeName false .metadata.uid .metadata.name .metadata.namespace)'
+    address = (
+        json.dumps(pod_address)
+        if pod_address
+        else "(PodIPWith .spec.nodeName false .metadata.uid .metadata.name .metadata.namespace)"
+    )
     running = "{{ $ADDRESS := " + address + " }}" + _POD_RUNNING
     unready = {
         "key": '.status.conditions.[] | select( .type == "Ready" ) | .status',

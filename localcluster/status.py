@@ -1,7 +1,6 @@
 """What `status` tells: the parts, since when, and whether the node is Ready."""
 
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +47,9 @@ def table(state: SupervisorState, now_ticks: int) -> list[str]:
     lines = [f"{'PART':<26}{'STATE':<12}{'PID':>8}{'UP':>10}{'RESTARTS':>10}  LAST EXIT"]
     for name, part in state.parts.items():
         pid = part.identity.pid if part.identity else "-"
-        lines.append(f"{name:<26}{_word(part):<12}{pid:>8}{_up(part, now_ticks):>10}{part.restarts:>10}  {part.last_exit}")
+        lines.append(
+            f"{name:<26}{_word(part):<12}{pid:>8}{_up(part, now_ticks):>10}{part.restarts:>10}  {part.last_exit}"
+        )
     return lines
 
 

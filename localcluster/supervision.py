@@ -15,14 +15,12 @@ from localcluster.supervisor import log_tail, stop_in_order
 _POLL_SECONDS = 0.05
 
 
-def launch(
-    layout: Layout, parts: list[Part], *, die_with_owner: bool = False, grace_seconds: float = 10.0
-) -> subprocess.Popen[bytes]:
+def launch(layout: Layout, parts: list[Part], *, die_with_owner: bool = False) -> subprocess.Popen[bytes]:
     """Start a supervisor for the parts; it ends with this process only if `die_with_owner`."""
     layout.logs.mkdir(parents=True, exist_ok=True)
     layout.state.unlink(missing_ok=True)
     write_spec(layout.spec, parts)
-    argv = [sys.executable, "-m", "localcluster.supervisor", str(layout.data), f"--grace-seconds={grace_seconds}"]
+    argv = [sys.executable, "-m", "localcluster.supervisor", str(layout.data)]
     with (layout.logs / "supervisor.log").open("ab") as log:
         return subprocess.Popen(
             [*argv, "--die-with-owner"] if die_with_owner else argv,
@@ -79,6 +77,18 @@ def running_supervisor(layout: Layout) -> SupervisorState | None:
     """State of a supervisor that is alive, None otherwise."""
     state = read_state(layout.state)
     return state if state is not None and alive(state.supervisor) else None
+
+
+def recovers(layout: Layout, *, timeout_seconds: float) -> bool:
+    """Whether every part of a living supervisor is ready now or gets so; it may just restart one."""
+    deadline = time.monotonic() + timeout_seconds
+    while (state := running_supervisor(layout)) is not None:
+        if all(part.ready for part in state.parts.values()):
+            return True
+        if time.monotonic() >= deadline:
+            break
+        time.sleep(_POLL_SECONDS)
+    return False
 
 
 def stop(layout: Layout, *, timeout_seconds: float = 90.0, keep_pods: bool = False) -> bool:

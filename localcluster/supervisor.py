@@ -64,7 +64,6 @@ class Supervisor:
     layout: Layout
     parts: list[Part]
     die_with_owner: bool = False
-    grace_seconds: float = 10.0
     _running: dict[str, _Running] = field(default_factory=dict)
     _selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
     _stopping: bool = False
@@ -155,12 +154,10 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         running = {name: item.identity for name, item in self._running.items() if item.identity}
-        stop_in_order(self.parts, running, grace_seconds=self.grace_seconds)
+        stop_in_order(self.parts, running)
 
 
-def stop_in_order(
-    parts: list[Part], running: dict[str, Identity], *, grace_seconds: float = 10.0, prepare: bool = True
-) -> None:
+def stop_in_order(parts: list[Part], running: dict[str, Identity], *, prepare: bool = True) -> None:
     """Stop the running parts stage by stage, each stage's preparations first."""
     for stage in sorted({part.stop_stage for part in parts}):
         members = [part for part in parts if part.stop_stage == stage and part.name in running]
@@ -170,7 +167,8 @@ def stop_in_order(
                     run(part.before_stop, timeout_seconds=60)
                 except CommandFailed as failure:
                     print(f"before stopping {part.name}: {failure}", file=sys.stderr, flush=True)
-        terminate([running[part.name] for part in members], grace_seconds=grace_seconds)
+        grace = max((part.grace_seconds for part in members), default=0.0)
+        terminate([running[part.name] for part in members], grace_seconds=grace)
 
 
 def bound_logs(folder: Path) -> None:
@@ -193,12 +191,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(prog="localcluster.supervisor")
     arguments.add_argument("data", type=Path)
     arguments.add_argument("--die-with-owner", action="store_true")
-    arguments.add_argument("--grace-seconds", type=float, default=10.0)
     given = arguments.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     layout = Layout(given.data)
-    Supervisor(layout, read_spec(layout.spec), given.die_with_owner, given.grace_seconds).run()
+    Supervisor(layout, read_spec(layout.spec), given.die_with_owner).run()
 
 
 if __name__ == "__main__":

@@ -10,15 +10,23 @@ import shutil
 import signal
 from pathlib import Path
 
-from localcluster import network, supervision
-from localcluster.commands import run
-from localcluster.errors import CommandFailed, StartFailed
-from localcluster.parts import Part, read_spec
+from localcluster import builder, network, supervision
+from localcluster.errors import StartFailed
+from localcluster.mounts import unmount_below
+from localcluster.parts import Probe, read_spec
 from localcluster.paths import Layout
+from localcluster.probes import is_ready
 from localcluster.processes import Identity, identify, send, terminate, wait_gone
 from localcluster.stages import Stages
 
-_NODE_PARTS = ("containerd",)
+# Made by the kubelet and the network plugins, whatever folder they are given.
+_SHARED_FOLDERS = (
+    "/var/lib/kubelet/device-plugins",
+    "/var/lib/kubelet",
+    "/var/lib/cni/results",
+    "/var/lib/cni",
+    "/var/log/containers",
+)
 
 
 def take_down(layout: Layout, stages: Stages) -> bool:
@@ -34,6 +42,7 @@ def take_down(layout: Layout, stages: Stages) -> bool:
         send(shim, signal.SIGKILL)
     wait_gone(shims(layout), 5.0)
     unmount_below(layout.data, layout.runtime)
+    builder.release()
     if node_was_up:
         network.down(layout)
         _remove_leftovers(layout)
@@ -42,7 +51,7 @@ def take_down(layout: Layout, stages: Stages) -> bool:
 
 
 def shims(layout: Layout) -> list[Identity]:
-    """containerd's helper processes, one a pod, that belong to this cluster's containerd."""
+    """Helper processes of containerd, one a pod, that belong to this cluster's containerd."""
     marker = f"-address\0{layout.containerd_socket}\0".encode()
     found = []
     for folder in Path("/proc").iterdir():
@@ -54,26 +63,8 @@ def shims(layout: Layout) -> list[Identity]:
     return [identity for identity in found if identity is not None]
 
 
-def unmount_below(*folders: Path) -> None:
-    """Unmount everything below the folders, the deepest first."""
-    points = mount_points(Path("/proc/self/mountinfo").read_text())
-    for point in sorted(points, reverse=True):
-        if any(Path(point).is_relative_to(folder) for folder in folders):
-            with contextlib.suppress(CommandFailed):
-                run(["umount", "--lazy", point])
-
-
-def mount_points(mountinfo: str) -> list[str]:
-    """Paths of all mounts; the kernel writes blanks in them as octal escapes."""
-    return [line.split()[4].replace("\\040", " ") for line in mountinfo.splitlines()]
-
-
 def _remove_pods_of_dead_runtime(layout: Layout) -> None:
-    runtime_parts = [
-        Part(part.name, part.argv, part.ready, stop_stage=part.stop_stage, before_stop=part.before_stop)
-        for part in read_spec(layout.spec)
-        if part.name in _NODE_PARTS
-    ]
+    runtime_parts = [part for part in read_spec(layout.spec) if part.name == "containerd"]
     process = supervision.launch(layout, runtime_parts)
     with contextlib.suppress(StartFailed):
         supervision.wait_until_ready(layout, process, timeout_seconds=20)
@@ -90,8 +81,19 @@ def _remove_leftovers(layout: Layout) -> None:
     for link in Path("/var/log/containers").glob("*.log"):
         if link.is_symlink() and link.readlink().is_relative_to(layout.data):
             link.unlink()
+    _remove_dead_socket(Path("/var/lib/kubelet/device-plugins/kubelet.sock"))
+    for folder in _SHARED_FOLDERS:
+        with contextlib.suppress(OSError):
+            # Kept when something of another's is in it.
+            Path(folder).rmdir()
     for controller in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()):
         _remove_control_groups(controller / "kubepods")
+
+
+def _remove_dead_socket(path: Path) -> None:
+    """Remove a socket that nobody listens on."""
+    if path.is_socket() and not is_ready(Probe(socket_path=str(path))):
+        path.unlink()
 
 
 def _remove_control_groups(group: Path) -> None:

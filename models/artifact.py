@@ -62,7 +62,7 @@ def manifest_of(trained: TrainedModel, *, model: str, use_case: str, lineage: Li
         outputs=trained.outputs,
         example=dict(trained.example),
         files=files,
-        metrics={name: round(float(value), _METRIC_DIGITS) for name, value in trained.metrics.items()},
+        metrics={name: round(float(value), _METRIC_DIGITS) for name, value in sorted(trained.metrics.items())},
         lineage=lineage,
         profile=trained.profile,
         created_at=_now(),

@@ -42,10 +42,11 @@ def lift(score: Numbers, label: Labels, share: float) -> float:
 
 
 def calibration_error(probability: Numbers, label: Labels, bins: int = 10) -> float:
-    """Expected calibration error over bins of equal size, ordered by probability."""
-    order = np.argsort(probability, kind="stable")
-    gaps = [abs(probability[part].sum() - label[part].sum()) for part in np.array_split(order, bins)]
-    return float(sum(gaps) / len(label))
+    """Expected calibration error over bins of equal size; equal probabilities share a bin."""
+    edges = np.unique(np.quantile(probability, np.arange(1, bins) / bins, method="inverted_cdf"))
+    bin_of = np.searchsorted(edges, probability, side="right")
+    gaps = np.bincount(bin_of, weights=probability - label)
+    return float(np.abs(gaps).sum() / len(label))
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ def profile_of(fields: Sequence[InputField], rows: Numbers, score: Numbers) -> R
     Args:
         fields: the fields to profile, one per column of ``rows``.
         rows: shape (rows, fields), encoded as by `models.features.matrix`.
-        score: the model's main output for rows that it was not fitted on.
+        score: the model's main output for these rows; held out, where the model could learn a row by heart.
 
     """
     columns: dict[str, FeatureProfile] = {}

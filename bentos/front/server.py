@@ -83,10 +83,12 @@ async def run(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     server = _Server(_uvicorn_config(front), lambda: loop.call_soon_threadsafe(leaving.set))
     listener = _listen(settings.listen, variable("listen"))
-    async with exposing(page.render, _listen(settings.metrics_listen, variable("metrics_listen"))):
+    metrics_listener = _listen(settings.metrics_listen, variable("metrics_listen"))
+    ports = listener.getsockname()[1], metrics_listener.getsockname()[1]
+    async with exposing(page.render, metrics_listener):
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         serving.add_done_callback(lambda _: leaving.set())
-        log.info("listening on port %d", listener.getsockname()[1])
+        log.info("listening on port %d, for scrapes on port %d", *ports)
         try:
             loaded = await _unless(leaving, _in_thread(lambda: _load(settings)))
             if loaded is not None:

@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from bentoml.exceptions import BentoMLException, ServiceUnavailable
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from bentos.front import process
 from bentos.front.endpoints import Endpoints
 from bentos.front.metrics import Metrics
 from bentos.front.problems import ProblemError
 from bentos.front.schema import InvalidInputError
+from marquee.contract.manifest import CategoryField, InputField
+
+
+def inputs_type(name: str, fields: Sequence[InputField]) -> type[BaseModel]:
+    """A pydantic type of input fields, for the signature of a service and its schema page."""
+    members: dict[str, Any] = {field.name: (_type_of(field), _limits(field)) for field in fields}
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **members)
+
+
+def _type_of(field: InputField) -> Any:
+    if isinstance(field, CategoryField):
+        kind: Any = str if field.other is not None else Literal[field.categories]
+    else:
+        kind = int if field.kind == "integer" else float
+    return kind | None if field.nullable else kind
+
+
+def _limits(field: InputField) -> Any:
+    if isinstance(field, CategoryField):
+        return Field(description=field.description)
+    return Field(description=field.description, ge=field.minimum, le=field.maximum)
 
 
 class InputRefusedError(BentoMLException):

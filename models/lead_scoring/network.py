@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from models.calibration import Calibration, fit_calibration
 from models.lead_scoring.features import Encoding, learn_encoding
@@ -115,19 +116,35 @@ def _train(
     targets = torch.tensor(label, dtype=torch.float32)[:, None]
     seen = torch.tensor(inner[:, None] != np.arange(settings.members), dtype=torch.float32)
     batches = max(len(inputs) // settings.batch, 1)
-    optimiser = torch.optim.Adam(ensemble.parameters(), lr=settings.learning_rate, betas=(0.9, 0.99))
+    optimiser = _Adam(list(ensemble.parameters()))
     step, last = 0, batches * settings.epochs
     for _ in range(settings.epochs):
         order = torch.randperm(len(inputs), generator=random)
         for part in order.tensor_split(batches):
-            for parameters in optimiser.param_groups:
-                parameters["lr"] = settings.learning_rate * _rate(step, last)
             losses = _losses(ensemble(inputs[part]), targets[part])
             loss = (losses * seen[part]).sum(dim=0) / seen[part].sum(dim=0)
-            optimiser.zero_grad()
+            ensemble.zero_grad()
             (loss.sum() + ensemble.penalty(settings)).backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            optimiser.step(settings.learning_rate * _rate(step, last))
             step += 1
+
+
+class _Adam:
+    """The state around PyTorch's own update; `torch.optim.Adam` first imports the compiler, for seconds."""
+
+    def __init__(self, parameters: list[nn.Parameter]) -> None:
+        self._parameters: list[Tensor] = list(parameters)
+        self._mean = [torch.zeros_like(parameter) for parameter in parameters]
+        self._square = [torch.zeros_like(parameter) for parameter in parameters]
+        self._steps = [torch.tensor(0.0) for _ in parameters]
+
+    @torch.no_grad()
+    def step(self, learning_rate: float) -> None:
+        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        adam(
+            self._parameters, gradients, self._mean, self._square, [], self._steps, foreach=False, amsgrad=False,
+            beta1=0.9, beta2=0.99, lr=learning_rate, weight_decay=0.0, eps=1e-8, maximize=False,
+        )  # fmt: skip
 
 
 def _losses(logits: Tensor, targets: Tensor) -> Tensor:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.crash.api import Api
 from tests.crash.forking import ForkServer
+from tests.crash.observatory import Observatory
 from tests.crash.runs import Bench
-from tests.crash.traffic import Traffic
-from tests.crash.world import Api
 from tests.support.simulation import SimulatedCluster, simulated_cluster
 
 
@@ -31,5 +31,5 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
 @pytest.fixture
 async def bench(cluster: SimulatedCluster, forks: ForkServer, tmp_path: Path) -> AsyncIterator[Bench]:
     """Everything a run needs."""
-    async with Api(cluster.plane) as api, Traffic(api) as traffic:
-        yield Bench(cluster, forks, tmp_path, api, traffic)
+    async with Api(cluster.plane) as api, Observatory(api) as observatory:
+        yield Bench(cluster, forks, tmp_path, api, observatory)

@@ -132,10 +132,11 @@ class Proxy:
                     return web.Response(status=answer.status, body=await answer.read(), headers=kept)
                 return await self._stream(request, answer, kept)
         except aiohttp.ClientConnectionError:
-            # As the operator would see it: nobody answers, and no word of why.
-            assert request.transport is not None
-            request.transport.abort()
-            raise
+            # One of the two is gone. An operator that still lives sees what it would see without the proxy: the
+            # connection ends, and no word of why.
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=502)
 
     async def _stream(
         self, request: web.Request, answer: aiohttp.ClientResponse, headers: dict[str, str]

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from tests.crash.api import Api
 from tests.crash.forking import ForkServer, Operator
+from tests.crash.observatory import Observatory
 from tests.crash.proxy import Proxy, Reply, Write
-from tests.crash.traffic import Traffic
-from tests.crash.world import Api, World
+from tests.crash.traffic import LABEL, troubles
+from tests.crash.world import World
 from tests.support.simulation import SimulatedCluster
 
 AT_ONCE: Final = 5
@@ -61,7 +62,10 @@ class Outcome:
     strike: Strike | None
     dump: dict[str, Any]
     writes: list[Write]
-    struck: Write | None = None
+    """Of the operator that was struck."""
+    struck: Write | None
+    troubles: list[str]
+    """Moments at which users were not looked after."""
 
     def __str__(self) -> str:
         return f"{self.strike or 'undisturbed'} ({self.struck.what if self.struck else 'no such write'})"
@@ -75,12 +79,14 @@ class Bench:
     forks: ForkServer
     folder: Path
     api: Api
-    traffic: Traffic
+    observatory: Observatory
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
 
     async def world(self) -> World:
         """A new namespace."""
-        return await self.api.namespace(f"crash-{next(_numbers)}")
+        name = f"crash-{next(_numbers)}"
+        await self.api.send("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        return World(self.api, self.observatory, name)
 
     def operator(self, kubeconfig: Path, namespace: str = "", **settings: str) -> Operator:
         """A fresh operator for one namespace, or for all, with a Lease of its own: it need not wait for the dead one's."""
@@ -117,7 +123,8 @@ class _Run:
         self.bench, self.scenario, self.world, self.strike, self.proxy = bench, scenario, world, strike, proxy
         self.struck: Write | None = None
         self.done = asyncio.Event()
-        self.pointed = Counter[str]()
+        self.pointed: set[str] = set()
+        self.troubles: list[str] = []
         self.operator = bench.operator(proxy.kubeconfig, world.namespace)
         proxy.before, proxy.after = self._before, self._after
 
@@ -129,7 +136,7 @@ class _Run:
             if self.done.is_set() and self.scenario.kills:
                 self.operator = self.bench.operator(self.proxy.kubeconfig, self.world.namespace)
             await self.scenario.settled(self.world)
-            dump = await self.world.dump()
+            dump = self.world.dump()
         except AssertionError as error:
             error.add_note(f"struck {self.strike}: {self.struck.what if self.struck else 'never'}")
             error.add_note(f"log: {self.operator.log.read_text()[-3000:]}")
@@ -137,7 +144,8 @@ class _Run:
         finally:
             self.operator.kill()
             await self.operator.ended()
-        return Outcome(self.strike, dump, self.proxy.writes[:writes], self.struck)
+        found = self.troubles + troubles(self.bench.observatory.history(self.world.namespace))
+        return Outcome(self.strike, dump, self.proxy.writes[:writes], self.struck, found)
 
     async def _until_struck_or_settled(self) -> None:
         waits = [asyncio.create_task(self.done.wait()), asyncio.create_task(self.scenario.settled(self.world))]
@@ -181,10 +189,9 @@ class _Run:
     def _note_where_traffic_goes(self, write: Write) -> None:
         """Users may be sent to a revision only when it is their first, or has proven itself."""
         selector = write.body.get("spec", {}).get("selector", {}) if "/services/" in write.path else {}
-        if (revision := selector.get("marquee.dev/revision")) is None:
+        if (revision := selector.get(LABEL)) is None:
             return
+        self.pointed.add(revision)
         proven = self.bench.cluster.predictors.proven[self.world.namespace, revision] > 0
-        first = not self.pointed or set(self.pointed) == {revision}
-        self.pointed[revision] += 1
-        if not first and not proven:
-            self.bench.traffic.report(self.world.namespace, f"{write.what} sends users to unproven {revision}")
+        if len(self.pointed) > 1 and not proven:
+            self.troubles.append(f"{write.what} sends users to {revision}, which has not proven itself")

@@ -37,7 +37,9 @@ class LocalAddresses:
                 return self
         raise AssertionError(f"every network of {_RANGE} is in use on port {self._port}; which tests are running?")
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         assert self._lock is not None
         self._lock.close()
         self._route("del", self.network)
@@ -48,7 +50,9 @@ class LocalAddresses:
 
     def hosts(self) -> list[str]:
         """Every address that a pod may get, and a few above that nobody gives away: see `spare`."""
-        return [str(address) for half in self.halves() for address in half.hosts() if str(address) != self._lock_address]
+        return [
+            str(address) for half in self.halves() for address in half.hosts() if str(address) != self._lock_address
+        ]
 
     def spare(self) -> str:
         """An address that no simulated node gives to a pod: they count from below."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,13 @@ def render_text(values: Mapping[str, Any] | None = None, *options: str, namespac
 
 def render(values: Mapping[str, Any] | None = None, *options: str, namespace: str = NAMESPACE) -> list[Manifest]:
     """The rendered objects."""
-    return [body for body in yaml.safe_load_all(render_text(values, *options, namespace=namespace)) if body]
+    text = _rendered(json.dumps(values or {}), options, namespace)
+    return [body for body in yaml.load_all(text, Loader=yaml.CSafeLoader) if body]
+
+
+@functools.cache
+def _rendered(values: str, options: tuple[str, ...], namespace: str) -> str:
+    return render_text(json.loads(values), *options, namespace=namespace)
 
 
 def refusal(values: Mapping[str, Any]) -> str:

@@ -55,7 +55,9 @@ class Predictors:
         self._await(self._start())
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._await(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -120,7 +122,9 @@ class Predictors:
             outputs={"probability": 0.5},
             prediction_id="simulated",
         )
-        return web.Response(body=truth.model_copy(update=lie).model_dump_json(by_alias=True), content_type="application/json")
+        return web.Response(
+            body=truth.model_copy(update=lie).model_dump_json(by_alias=True), content_type="application/json"
+        )
 
     async def _settings_of(self, address: str) -> dict[str, str]:
         """The operator may have heard of the pod a moment before us."""

@@ -90,7 +90,7 @@ def _node(name: str, network: str) -> dict[str, Any]:
 
 def _held_stage() -> dict[str, Any]:
     """Outweighs kwok's own first stage for pods that ask to be held, and is due tomorrow."""
-    (key, value), = HELD.items()
+    ((key, value),) = HELD.items()
     return {
         "apiVersion": "kwok.x-k8s.io/v1alpha1",
         "kind": "Stage",

@@ -44,20 +44,8 @@ class Train:
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Print the result as the last line of standard output."""
-
-        def train() -> str:
-            use_case = find(arguments.use_case)
-            request = TrainingRequest(
-                model=arguments.model or use_case.name,
-                out=arguments.out,
-                seed=arguments.seed,
-                data_cache=arguments.data_cache,
-                replace=arguments.replace,
-            )
-            return use_case.train(request).to_text()
-
         try:
-            text = train()
+            text = _train(arguments)
         except TrainingError as error:
             _leave_message(error.failure.to_text())
             return _say(error)
@@ -88,6 +76,21 @@ class Fetch:
         return 0
 
 
+def _train(arguments: argparse.Namespace) -> str:
+    use_case = find(arguments.use_case)
+    request = TrainingRequest(
+        model=arguments.model or use_case.name,
+        out=arguments.out,
+        seed=arguments.seed,
+        data_cache=arguments.data_cache,
+        replace=arguments.replace,
+    )
+    try:
+        return use_case.train(request).to_text()
+    except ImportError as error:
+        raise _not_installed(use_case.name, error) from error
+
+
 def find(name: str) -> UseCase:
     """The use case of a name.
 
@@ -104,11 +107,15 @@ def find(name: str) -> UseCase:
     try:
         use_case: UseCase = known[name].load()
     except ImportError as error:
-        raise TrainingError(
-            TrainingFailureReason.ARGUMENTS_INVALID,
-            f"use case {name!r} cannot be loaded: {error}; install what it needs: pip install 'marquee[models]'",
-        ) from error
+        raise _not_installed(name, error) from error
     return use_case
+
+
+def _not_installed(name: str, error: ImportError) -> TrainingError:
+    return TrainingError(
+        TrainingFailureReason.ARGUMENTS_INVALID,
+        f"use case {name!r} needs what is not installed: {error}; install it with: pip install 'marquee[models]'",
+    )
 
 
 def default_data_cache() -> Path:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
-from marquee.control.act import Actor
+from marquee.control.act import REFUSED_AGAIN_SECONDS, Actor
 from marquee.control.decide import decide
 from marquee.control.decide.plan import Plan
 from marquee.control.observe.observer import Observer
 from marquee.control.report import Reporter
 from marquee.control.snapshot import ModelKey
-
-REFUSED_AGAIN_SECONDS: Final = 30.0
-"""A refused write is tried again this often: a quota may be raised, a foreign object removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +37,6 @@ class Reconciler:
         refusal = await self.actor.act(key, plan)
         if plan.probe is not None and refusal is None:
             return 0.0  # the answer changes the decision: look again before telling anybody
-        await self.reporter.report(snapshot, plan, refusal)
+        if await self.reporter.report(snapshot, plan, refusal):
+            return 0.0
         return REFUSED_AGAIN_SECONDS if refusal is not None else plan.requeue_after_seconds

@@ -19,8 +19,8 @@ from marquee.control.snapshot import Snapshot
 class ModelCache(Protocol):
     """Takes the server's reply to a status write."""
 
-    def put_model(self, body: dict[str, Any]) -> None:
-        """Keep the object unless a newer one is known."""
+    def put_model(self, body: dict[str, Any]) -> bool:
+        """Keep the object unless a newer one is known; returns whether it tells anything new."""
         ...
 
 
@@ -31,19 +31,28 @@ class Reporter:
     client: Client
     cache: ModelCache
 
-    async def report(self, snapshot: Snapshot, plan: Plan, refusal: Refusal | None) -> None:
-        """Status first, then events: an event about a change that is not yet visible only confuses."""
+    async def report(self, snapshot: Snapshot, plan: Plan, refusal: Refusal | None) -> bool:
+        """Status first, then events: an event about a change that is not yet visible only confuses.
+
+        Returns:
+            Whether the server's answer shows a newer spec than the one that was decided on. The watch may never
+            tell of it: what it brings later is known by then from this answer.
+
+        """
         model = snapshot.model
         status = plan.status if refusal is None else _refused(snapshot, plan.status, refusal)
         notices = plan.notices if refusal is None else _refusal_notices(model, refusal)
+        overtaken = False
         if status != model.status:
             try:
                 stored = await self.client.apply_status(MARKETING_MODEL, _manifest(model, status))
             except NotFound:
-                return  # deleted meanwhile: nobody is left to tell
+                return False  # deleted meanwhile: nobody is left to tell
             self.cache.put_model(stored)
+            overtaken = stored["metadata"]["generation"] != model.metadata.generation
         for notice in notices:
             await self._emit(model, notice)
+        return overtaken
 
     async def _emit(self, model: MarketingModel, notice: Notice) -> None:
         try:

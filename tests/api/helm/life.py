@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from localcluster import ControlPlane
 from tests.api.helm.installation import eventually
-from tests.api.helm.predictors import Predictors
 from tests.support import samples
 
 MODEL: Final = "churn"
@@ -17,10 +16,9 @@ _SCALED: Final = {"class": "HPA", "minReplicas": 2, "maxReplicas": 4}
 class Life:
     """Applies, changes and deletes a MarketingModel, and waits each time for the operator to follow."""
 
-    def __init__(self, plane: ControlPlane, namespace: str, predictors: Predictors) -> None:
+    def __init__(self, plane: ControlPlane, namespace: str) -> None:
         self._plane = plane
         self._namespace = namespace
-        self._predictors = predictors
 
     def begin(self) -> None:
         """Two revisions; the first serves, scaled by an autoscaler."""
@@ -59,7 +57,6 @@ class Life:
         eventually("the Deployment is back", lambda: self._uid("churn-2") not in {"", before})
 
     def _serve(self, revision: str, **spec: Any) -> None:
-        self._predictors.revision = revision
         self._apply(self._model(revision, **spec))
         eventually(f"{revision} serves", lambda: self._serves(revision))
 

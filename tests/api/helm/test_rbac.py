@@ -9,12 +9,11 @@ from typing import Any, Final
 import pytest
 
 from localcluster import ControlPlane
-from marquee.api.crds import all_crds, render
 from tests.api.helm.installation import install, operator_process
-from tests.api.helm.life import MODEL, Life
+from tests.api.helm.life import Life
 from tests.api.helm.permissions import Access, Request, granted, requests_of
-from tests.api.helm.predictors import Predictors
 from tests.support import chart
+from tests.support.simulation import simulated_cluster
 
 UNUSED_ON_PURPOSE: Final = {
     Access("update", "marquee.dev", "marketingmodels/finalizers"): (
@@ -22,6 +21,7 @@ UNUSED_ON_PURPOSE: Final = {
         "on, asks for it when a child is created with blockOwnerDeletion"
     ),
 }
+_LOG_TAIL_CHARACTERS: Final = 2000
 DISCOVERY: Final = ("/api", "/version", "/healthz", "/livez", "/readyz")
 
 
@@ -52,48 +52,44 @@ MODES: Final = (
 
 
 @pytest.fixture(scope="module")
-def predictors() -> Iterator[Predictors]:
-    """Answers the operator's probes for every simulated pod."""
-    with Predictors(MODEL) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory, predictors: Predictors) -> Iterator[ControlPlane]:
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A cluster with simulated nodes, an audit log and Marquee's kinds."""
-    workdir = tmp_path_factory.mktemp("rbac")
-    with ControlPlane(workdir, kwok=True, kwok_pod_ip=predictors.address, audit=True) as plane:
-        for crd in all_crds().values():
-            plane.kubectl("apply", "--server-side", "-f", "-", input=render(crd))
-        yield plane
+    with simulated_cluster(tmp_path_factory.mktemp("rbac")) as cluster:
+        yield cluster.plane
 
 
 @pytest.fixture(scope="module", params=MODES, ids=lambda mode: mode.name)
-def record(
-    request: pytest.FixtureRequest,
-    simulated: ControlPlane,
-    predictors: Predictors,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Record:
+def record(request: pytest.FixtureRequest, simulated: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Record:
     """A leader and a standby run through a model's life as the chart's ServiceAccount."""
     mode: Mode = request.param
     workdir = tmp_path_factory.mktemp(mode.name)
     for namespace in mode.watched:
         simulated.kubectl("create", "namespace", namespace)
-    values = {"crds": {"install": False}, "rbac": {"userRoles": False}} | mode.values
+    # the replicas run outside of the simulated cluster, where their log can be read
+    values = {"crds": {"install": False}, "rbac": {"userRoles": False}, "replicas": 0} | mode.values
     install(simulated, values, namespace=mode.namespace)
-    life = Life(simulated, mode.watched[0], predictors)
-    standby = operator_process(simulated, workdir, "standby", namespace=mode.namespace)
-    with operator_process(simulated, workdir, "leader", namespace=mode.namespace), standby:
-        life.begin()
-        life.change_revision()
-        life.stop_scaling()
-        life.name_missing_revision_twice()
-        life.replace_deployment()
-        life.end()
+    life = Life(simulated, mode.watched[0])
+    replicas = [operator_process(simulated, workdir, name, namespace=mode.namespace) for name in ("leader", "standby")]
+    try:
+        with replicas[0], replicas[1]:
+            live(life)
+    except AssertionError as error:
+        for replica in replicas:
+            error.add_note(replica.log.read_text()[-_LOG_TAIL_CHARACTERS:])
+        raise
     user = f"system:serviceaccount:{mode.namespace}:{chart.RELEASE}"
     rendered = chart.render(values, namespace=mode.namespace)
     return Record(mode, granted(rendered, chart.RELEASE), requests_of(simulated.audit_log, user))
+
+
+def live(life: Life) -> None:
+    """Everything that happens to a model."""
+    life.begin()
+    life.change_revision()
+    life.stop_scaling()
+    life.name_missing_revision_twice()
+    life.replace_deployment()
+    life.end()
 
 
 def test_no_request_of_the_operator_is_forbidden(record: Record) -> None:

@@ -36,7 +36,9 @@ def digest_of(revision: str) -> str:
     return "sha256:" + revision.encode().hex().ljust(64, "0")[:64]
 
 
-def a_revision(name: str, *, of: str = MODEL, age_minutes: int = 60, labels: Mapping[str, str] | None = None) -> ModelRevision:
+def a_revision(
+    name: str, *, of: str = MODEL, age_minutes: int = 60, labels: Mapping[str, str] | None = None
+) -> ModelRevision:
     """A stored ModelRevision."""
     body = samples.revision(name, of=of, namespace=NAMESPACE, digest=digest_of(name))
     body["metadata"] |= {
@@ -62,7 +64,7 @@ def a_model(
 
 @dataclass(frozen=True)
 class Arm:
-    """One revision's Deployment and how far its pods have come; every pod of it is listed, unless ``pods`` says else."""
+    """One revision's Deployment and how far it has come; every pod is listed, unless ``pods`` says else."""
 
     replicas: int = 1
     ready: int | None = None
@@ -105,7 +107,9 @@ def a_pod(revision: str, index: int = 0, **fields: Any) -> PodState:
     return replace(pod, **fields)
 
 
-def a_probe(revision: str, *, passed: bool, seconds_ago: float = 1, message: str = "says 3, not 2", index: int = 0) -> ProbeResult:
+def a_probe(
+    revision: str, *, passed: bool, seconds_ago: float = 1, message: str = "says 3, not 2", index: int = 0
+) -> ProbeResult:
     """What a pod of that revision answered."""
     return ProbeResult(
         pod_uid=f"pod-{revision}-{index}",
@@ -132,12 +136,13 @@ class Switched:
     seconds_ago: float
 
 
-def snapshot(  # noqa: PLR0913 - each is something a test may be about
+def snapshot(
     *,
     wanted: str = "churn-1",
     track: Mapping[str, str] | None = None,
     revisions: tuple[str | ModelRevision, ...] = ("churn-1", "churn-2"),
     others: tuple[ModelRevision, ...] = (),
+    stable: str | None = None,
     serving: str | None = None,
     proven: str | None = None,
     arms: Mapping[str, Arm] | None = None,
@@ -147,6 +152,7 @@ def snapshot(  # noqa: PLR0913 - each is something a test may be about
     defaults: Defaults = DEFAULTS,
     spec_error: str = "",
     generation: int = 1,
+    pod: Mapping[str, Any] | None = None,
     **spec: Any,
 ) -> Snapshot:
     """A model with its children as the operator itself would have left them.
@@ -156,6 +162,7 @@ def snapshot(  # noqa: PLR0913 - each is something a test may be about
         track: ``spec.revision.track.matchLabels``.
         revisions: The model's ModelRevisions; a name stands for an ordinary one.
         others: Revisions of other models.
+        stable: Stands for ``serving`` and ``proven`` of that revision.
         serving: The revision in the Service's selector; None: there is no Service.
         proven: The revision in ``status.stable``.
         arms: Deployments by revision.
@@ -165,15 +172,20 @@ def snapshot(  # noqa: PLR0913 - each is something a test may be about
         defaults: The operator's own.
         spec_error: Why the newest spec could not be read.
         generation: Of the model.
-        **spec: Blocks of the spec.
+        pod: ``spec.serving``, changed since the children were written.
+        **spec: Other blocks of the spec.
 
     """
+    serving, proven = serving or stable, proven or stable
     reference = {"track": {"matchLabels": dict(track)}} if track is not None else {"name": wanted}
     model = a_model(revision=reference, proven=proven, generation=generation, **spec)
     known = tuple(a_revision(item) if isinstance(item, str) else item for item in revisions)
-    stored_arms = {name: arm for name, arm in (arms or {}).items()}
+    stored_arms = arms or {}
+    wished = (
+        model if pod is None else a_model(revision=reference, proven=proven, generation=generation, serving=pod, **spec)
+    )
     return Snapshot(
-        model=model,
+        model=wished,
         revisions=known,
         revisions_of_others=others,
         deployments=tuple(_deployment(model, name, arm) for name, arm in stored_arms.items()),
@@ -221,7 +233,7 @@ def _children(
         if switched is not None:
             moment = NOW - timedelta(seconds=switched.seconds_ago)
             annotations = {
-                names.ANNOTATION_SWITCHED_AT: moment.isoformat(timespec="seconds"),
+                names.ANNOTATION_SWITCHED_AT: moment.isoformat(timespec="milliseconds"),
                 names.ANNOTATION_PREVIOUS_REVISION: switched.previous,
             }
         manifest = children.service(model, revision=serving, annotations=annotations)

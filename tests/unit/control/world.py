@@ -64,6 +64,8 @@ class World:
     writes: list[str] = field(default_factory=list)
     verified: set[str] = field(default_factory=set)
     """Revisions of which a pod has passed a probe, ever."""
+    first_served: set[str] = field(default_factory=set)
+    """Revisions that the Service was made for while none had ever served."""
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _writes_left: int | None = None
 
@@ -120,7 +122,9 @@ class World:
         resources.put_model(copy.deepcopy(self.model))
         for body in self.revisions.values():
             resources.put_revision(body)
-        observer = Observer(resources, cast("Children", _Cache(self)), lambda _: self.probe, self.defaults, lambda: self.now)
+        observer = Observer(
+            resources, cast("Children", _Cache(self)), lambda _: self.probe, self.defaults, lambda: self.now
+        )
         observed = observer.observe((NAMESPACE, MODEL))
         assert observed is not None
         return observed
@@ -169,7 +173,9 @@ class World:
         key = (apply.kind, apply.manifest["metadata"]["name"])
         self._write(f"apply {apply.kind.kind} {key[1]}")
         old = self.objects.get(key)
-        new = _with_defaults(apply.kind, apply.manifest)
+        if apply.kind == SERVICE and old is None and "stable" not in self.model.get("status", {}):
+            self.first_served.add(apply.manifest["spec"]["selector"][names.LABEL_REVISION])
+        new = with_defaults(apply.kind, apply.manifest)
         new["metadata"]["uid"] = old["metadata"]["uid"] if old else self._next()
         if apply.kind == DEPLOYMENT:
             new["spec"]["replicas"] = old["spec"]["replicas"] if old else 1
@@ -321,7 +327,7 @@ def _hash(template: Body) -> str:
     return hashlib.sha256(orjson.dumps(template, option=orjson.OPT_SORT_KEYS)).hexdigest()[:8]
 
 
-def _with_defaults(kind: Kind, manifest: Body) -> Body:
+def with_defaults(kind: Kind, manifest: Body) -> Body:
     """The manifest as the API server stores it: the defaults that it adds to each kind, and quantities in its words."""
     body = copy.deepcopy(manifest)
     if kind == DEPLOYMENT:
@@ -334,7 +340,9 @@ def _with_defaults(kind: Kind, manifest: Body) -> Body:
                 container[probe] |= {"successThreshold": 1}
                 container[probe]["httpGet"]["scheme"] = "HTTP"
             for amounts in container["resources"].values():
-                amounts |= {name: {"1000m": "1", "0.5": "500m"}.get(str(value), value) for name, value in amounts.items()}
+                amounts |= {
+                    name: {"1000m": "1", "0.5": "500m"}.get(str(value), value) for name, value in amounts.items()
+                }
     if kind == SERVICE:
         body["spec"] |= {"clusterIP": "198.18.64.7", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}
     return body

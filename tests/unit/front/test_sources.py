@@ -118,7 +118,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.mark.usefixtures("bucket")
 def test_artifacts_in_s3(tmp_path: Path) -> None:
     """A bucket's folder over the real protocol, and a clear error where there is none."""
-    import s3fs
+    import s3fs  # type: ignore[import-untyped]
 
     digest = write_artifact(tmp_path / "artifact")
     s3 = s3fs.S3FileSystem(skip_instance_cache=True)

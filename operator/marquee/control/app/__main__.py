@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import structlog
+import uvloop
 
 from marquee.control.app.logs import set_up_logs
 from marquee.control.app.operator import StopRequested, run
@@ -26,7 +27,8 @@ def main() -> int:
     log = structlog.get_logger("marquee")
 
     try:
-        asyncio.run(run(settings))
+        with asyncio.Runner(loop_factory=(uvloop.new_event_loop if __import__('os').environ.get('UV') else None)) as runner:
+            runner.run(run(settings))
     except BaseExceptionGroup as group:
         return _end(log, list(_leaves(group)))
     except ClusterError as error:

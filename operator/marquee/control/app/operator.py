@@ -73,6 +73,7 @@ class Operator:
             name=settings.lease_name,
             identity=f"{settings.pod_name}_{secrets.token_hex(4)}",
         )
+        self.connection.may_write = lambda: self.election.is_leader
         self.collector = OperatorCollector(self.resources, self.queue, self.connection)
 
     async def run(self) -> None:

@@ -15,6 +15,7 @@ import kopf
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_revision import ModelRevision
 from marquee.api.types import GROUP, VERSION
+from marquee.control.app.memoryless import NoDiffBase, NoProgress
 from marquee.control.cluster.access import Access
 from marquee.control.observe.resources import Resources
 from marquee.control.snapshot import ModelKey
@@ -47,8 +48,8 @@ def registry_of(resources: Resources, access: Access, on_change: Callable[[Model
         namespace, name = _key_of(event["object"])
         if event["type"] == "DELETED":
             resources.remove_model(namespace, name)
-        else:
-            resources.put_model(event["object"])
+        elif not resources.put_model(event["object"]):
+            return  # our own status write, known from its answer
         on_change((namespace, name))
 
     async def on_revision(event: Any, **_: Any) -> None:
@@ -84,7 +85,11 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
     # news that only an installation brings
     settings.scanning.disabled = True
     settings.peering.standalone = True
-    await kopf.operator(
+    settings.persistence.diffbase_storage = NoDiffBase()
+    settings.persistence.progress_storage = NoProgress()
+    # Not kopf.operator: at its end it waits five seconds for every task of the loop, ours too, and then cancels them
+    # all, before the election has given the Lease back.
+    tasks = await kopf.spawn_tasks(
         registry=registry,
         settings=settings,
         standalone=True,
@@ -92,3 +97,11 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
         namespaces=namespaces,
         ready_flag=ready,
     )
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in done:
+        task.result()

@@ -72,6 +72,27 @@ class Client:
         self._require_lead("PATCH", kind, name)
         return await self._apply(kind.object_path(namespace, name), manifest, FIELD_MANAGER, force=force, reply=reply)
 
+    async def create(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Create the object of `manifest`; one of the same name stays as it is, whoever made it.
+
+        Server-side apply cannot do that: without force it still merges into an object that sets none of the fields.
+        What this leaves to be desired: the fields count as written by an update, so a later `apply` that does not
+        list one of them any more leaves it in place.
+
+        Raises:
+            AlreadyExists: there is an object of that name.
+            Invalid: the object breaks its schema; `causes` names the fields.
+
+        """
+        namespace, name = _address(manifest)
+        self._require_lead("POST", kind, name)
+        return await self.connection.request(
+            "POST",
+            kind.collection_path(namespace),
+            params={"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"},
+            body=manifest,
+        )
+
     async def apply_status(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Server-side apply the status in `manifest`, taking over its fields; return the server's object."""
         namespace, name = _address(manifest)

@@ -75,6 +75,8 @@ class Connection:
         self.access = access
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.on_request = on_request
+        self.may_write: Callable[[], bool] = lambda: True
+        """Asked right before each write that is not urgent; an operator that has lost its Lease sends none."""
         self._settings = settings or ConnectionSettings()
         self._slots = asyncio.Semaphore(self._settings.requests_at_once)
         self._session = aiohttp.ClientSession(
@@ -119,6 +121,7 @@ class Connection:
             Unreachable: no answer in time; a write may have taken effect.
             MalformedAnswer: the answer is no JSON object.
             LoginFailed: the token ran out and could not be renewed.
+            LeadershipLost: `may_write` said no; nothing was sent.
 
         """
         headers = {"Accept": accept}
@@ -136,6 +139,8 @@ class Connection:
                 if urgent:
                     return await self._answer_or_log_in_again(exchange)
                 async with self._slots:
+                    if method != "GET" and not self.may_write():
+                        raise LeadershipLost(f"{method} {path}: not sent, another process may lead by now")
                     return await self._answer_or_log_in_again(exchange)
         except TimeoutError as error:
             raise Unreachable(f"{method} {path}: no answer within {timeout_seconds:g} s") from error

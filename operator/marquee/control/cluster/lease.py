@@ -4,6 +4,10 @@ The Lease's resourceVersion is the fence: taking and renewing are PUTs with the 
 processes that try at once the API server lets one through. Nobody compares clocks. A standby believes a holder
 gone when the Lease has not changed for its whole duration on the standby's own monotonic clock; a leader stops
 believing in itself earlier than that, counted from before its last successful renewal was sent.
+
+One thing it cannot guard against: who deletes the Lease under its holder while another process starts, which has
+not seen that there was a holder, has two leaders until the first one's next renewal. Do not delete it; a standby
+that saw the holder still waits.
 """
 
 from __future__ import annotations

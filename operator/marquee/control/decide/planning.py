@@ -103,7 +103,7 @@ def _traffic_annotations(snapshot: Snapshot, facts: Facts, row: Row) -> dict[str
     """When users were switched, and from whom: in the same write as the switch, so neither is ever lost."""
     if Move.SWITCH in row.moves and facts.serving is not None:
         return {
-            names.ANNOTATION_SWITCHED_AT: snapshot.now.astimezone(UTC).isoformat(timespec="seconds"),
+            names.ANNOTATION_SWITCHED_AT: snapshot.now.astimezone(UTC).isoformat(timespec="milliseconds"),
             names.ANNOTATION_PREVIOUS_REVISION: facts.serving,
         }
     kept = (names.ANNOTATION_SWITCHED_AT, names.ANNOTATION_PREVIOUS_REVISION)

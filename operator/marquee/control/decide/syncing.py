@@ -28,7 +28,10 @@ def _covers(wanted: Any, stored: Any, *, quantities: bool) -> bool:
     if isinstance(wanted, dict):
         if not isinstance(stored, dict):
             return not wanted and stored is None
-        return all(_covers(value, stored.get(key), quantities=key in _QUANTITY_MAPS) for key, value in wanted.items())
+        return all(
+            _covers(value, stored.get(key), quantities=quantities or key in _QUANTITY_MAPS)
+            for key, value in wanted.items()
+        )
     if isinstance(wanted, list):
         return _covers_list(wanted, stored)
     if quantities and wanted is not None and stored is not None and wanted != stored:

@@ -120,6 +120,8 @@ class Children:
         )
 
     def _changed(self, old: Managed | None, new: Managed | None) -> None:
+        if old is not new and old == new:
+            return  # what changed is nothing that we keep: a heartbeat in a status, another manager's bookkeeping
         changed = new if new is not None else old
         if changed is not None:
             self._on_change((changed.namespace, changed.model))

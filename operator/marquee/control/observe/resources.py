@@ -36,22 +36,30 @@ class Resources:
     _revisions_of: dict[ObjectKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     _referrers: dict[ObjectKey, set[str]] = field(default_factory=lambda: defaultdict(set))
 
-    def put_model(self, body: Mapping[str, Any]) -> None:
-        """Take a MarketingModel as the API server sent it, unless a newer one is known."""
+    def put_model(self, body: Mapping[str, Any]) -> bool:
+        """Take a MarketingModel as the API server sent it, unless a newer one is known.
+
+        Returns:
+            Whether it tells anything new; False for the very version that is known already.
+
+        """
         key = _key_of(body)
         known = self._models.get(key)
-        if known is not None and _is_older(body, known.model.metadata.resource_version):
-            return
+        if known is not None:
+            newer = _newer_by(body, known.model.metadata.resource_version)
+            if newer <= 0:
+                return newer < 0  # an older one: somebody wrote before us, which only our own answer has shown
         try:
             stored = StoredModel(MarketingModel.model_validate(body))
         except ValidationError as error:
             if known is None:
-                return
+                return False
             stored = StoredModel(known.model, spec_error=_explain(error))
         self._forget_reference(key)
         self._models[key] = stored
         if (name := stored.model.spec.revision.name) is not None:
             self._referrers[key[0], name].add(key[1])
+        return True
 
     def remove_model(self, namespace: str, name: str) -> None:
         """Forget a deleted MarketingModel."""
@@ -110,9 +118,10 @@ def _key_of(body: Mapping[str, Any]) -> ObjectKey:
     return metadata["namespace"], metadata["name"]
 
 
-def _is_older(body: Mapping[str, Any], known_version: str) -> bool:
+def _newer_by(body: Mapping[str, Any], known_version: str) -> int:
+    """How much newer it is; versions that are no numbers cannot be compared, and count as newer."""
     offered = str(body["metadata"].get("resourceVersion", ""))
-    return offered.isdecimal() and known_version.isdecimal() and int(offered) < int(known_version)
+    return int(offered) - int(known_version) if offered.isdecimal() and known_version.isdecimal() else 1
 
 
 def _explain(error: ValidationError) -> str:

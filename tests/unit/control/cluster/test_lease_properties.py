@@ -28,7 +28,7 @@ class Fault:
 faults = st.builds(
     Fault,
     st.floats(0, 12).map(lambda value: round(value, 1)),
-    st.sampled_from(["cut", "lose", "slow", "unwatch", "die", "stop", "delete", "edit", "stall"]),
+    st.sampled_from(["cut", "lose", "slow", "unwatch", "die", "stop", "edit", "stall"]),
     st.integers(0, len(NAMES) - 1),
     st.floats(0.1, 30).map(lambda value: round(value, 1)),
 )
@@ -68,8 +68,6 @@ class Cluster:
             await process.die()
         elif fault.kind == "stop":
             await process.stop()
-        elif fault.kind == "delete" and self.server.lease is not None:
-            await self.server.delete()
         elif fault.kind == "edit" and self.server.lease is not None:
             await self.server.write(self.server.lease)
         elif fault.kind == "stall":
@@ -116,5 +114,5 @@ async def play(script: list[Fault]) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(faults, max_size=12))
 def test_never_two_leaders_and_finally_one(script: list[Fault]) -> None:
-    """Through cuts, lost answers, slow links, crashes, restarts, edits, deletions and stalls."""
+    """Through cuts, lost answers, slow links, crashes, restarts, edits and stalls."""
     run_virtually(play(script))

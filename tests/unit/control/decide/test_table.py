@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from marquee.api.conditions import Reason
 from marquee.api.marketing_model import Phase
 from marquee.control.decide.facts import gather
-from marquee.control.decide.table import TABLE, Move, match
+from marquee.control.decide.table import TABLE, Move, Row, match
 from marquee.control.snapshot import Snapshot
 from tests.unit.control.builders import READY, STARTING, Arm, Switched, a_pod, a_probe, snapshot
 
 CRASHING = Arm(ready=0, pods=(a_pod("churn-2", ready=False, restarts=3),))
-PROVEN = {"serving": "churn-1", "proven": "churn-1"}
+UNSCHEDULABLE = Arm(ready=0, pods=(a_pod("churn-2", ready=False, unschedulable="0/3 nodes are available"),))
 
 SITUATIONS = {
     "there is no such revision": (
@@ -25,58 +27,70 @@ SITUATIONS = {
     ),
     "the newcomer crashes": (
         "broken",
-        snapshot(wanted="churn-2", **PROVEN, arms={"churn-1": READY, "churn-2": CRASHING}),
+        snapshot(wanted="churn-2", stable="churn-1", arms={"churn-1": READY, "churn-2": CRASHING}),
+    ),
+    "no node has room for the newcomer": (
+        "held up",
+        snapshot(wanted="churn-2", stable="churn-1", arms={"churn-1": READY, "churn-2": UNSCHEDULABLE}),
+    ),
+    "no node has room, and the deadline is over": (
+        "broken",
+        snapshot(
+            wanted="churn-2",
+            stable="churn-1",
+            arms={"churn-1": READY, "churn-2": replace(UNSCHEDULABLE, deadline_exceeded=True)},
+        ),
     ),
     "all pods of the serving revision are gone": (
         "lost",
-        snapshot(wanted="churn-1", **PROVEN, arms={"churn-1": STARTING}),
+        snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": STARTING}),
     ),
     "somebody deleted the Deployment of the serving revision": (
         "lost",
-        snapshot(wanted="churn-1", **PROVEN),
+        snapshot(wanted="churn-1", stable="churn-1"),
     ),
     "a new model": ("starting", snapshot(wanted="churn-1")),
     "the newcomer's pods start": (
         "starting",
-        snapshot(wanted="churn-2", **PROVEN, arms={"churn-1": READY, "churn-2": STARTING}),
+        snapshot(wanted="churn-2", stable="churn-1", arms={"churn-1": READY, "churn-2": STARTING}),
     ),
     "the newcomer has one pod of two": (
         "starting",
         snapshot(
             wanted="churn-2",
-            **PROVEN,
+            stable="churn-1",
             arms={"churn-1": Arm(replicas=2), "churn-2": Arm(replicas=2, ready=1)},
             scaling={"minReplicas": 2},
         ),
     ),
     "the newcomer's Deployment is on its way out": (
         "starting",
-        snapshot(wanted="churn-2", **PROVEN, arms={"churn-1": READY, "churn-2": Arm(deleting=True)}),
+        snapshot(wanted="churn-2", stable="churn-1", arms={"churn-1": READY, "churn-2": Arm(deleting=True)}),
     ),
     "the serving revision is scaled up": (
         "changing",
-        snapshot(wanted="churn-1", **PROVEN, arms={"churn-1": READY}, scaling={"minReplicas": 3}),
+        snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": READY}, scaling={"minReplicas": 3}),
     ),
     "the serving revision gets another image": (
         "changing",
-        snapshot(wanted="churn-1", **PROVEN, arms={"churn-1": Arm(replicas=2, updated=1, surplus=1)}),
+        snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": Arm(replicas=2, updated=1, surplus=1)}),
     ),
     "the serving revision's controller has not seen the change yet": (
         "changing",
-        snapshot(wanted="churn-1", **PROVEN, arms={"churn-1": Arm(observed=False)}),
+        snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": Arm(observed=False)}),
     ),
     "the newcomer answers wrongly": (
         "refuted",
         snapshot(
             wanted="churn-2",
-            **PROVEN,
+            stable="churn-1",
             arms={"churn-1": READY, "churn-2": READY},
             probe=a_probe("churn-2", passed=False),
         ),
     ),
     "the newcomer is ready": (
         "unproven",
-        snapshot(wanted="churn-2", **PROVEN, arms={"churn-1": READY, "churn-2": READY}),
+        snapshot(wanted="churn-2", stable="churn-1", arms={"churn-1": READY, "churn-2": READY}),
     ),
     "the first revision is ready": (
         "unproven",
@@ -90,7 +104,7 @@ SITUATIONS = {
         "proven",
         snapshot(
             wanted="churn-2",
-            **PROVEN,
+            stable="churn-1",
             arms={"churn-1": READY, "churn-2": READY},
             probe=a_probe("churn-2", passed=True),
         ),
@@ -115,7 +129,7 @@ SITUATIONS = {
             switched=Switched("churn-1", seconds_ago=11),
         ),
     ),
-    "nothing is to be done": ("serving", snapshot(wanted="churn-1", **PROVEN, arms={"churn-1": READY})),
+    "nothing is to be done": ("serving", snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": READY})),
 }
 
 
@@ -141,11 +155,10 @@ def test_the_last_row_holds_always() -> None:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
-def test_a_row_allows_only_what_its_phase_means(row: object) -> None:
+def test_a_row_allows_only_what_its_phase_means(row: Row) -> None:
     """Users are switched in one phase; a failed or blocked model is never switched, a blocked one not touched."""
-    found = next(known for known in TABLE if known is row)
-    assert (Move.SWITCH in found.moves) == (found.phase is Phase.SWITCHING)
-    assert (found.moves is Move.NONE) == (found.phase is Phase.BLOCKED)
-    assert (found.reason is None) == (found.name in {"no revision", "broken"})
-    if found.phase is Phase.FAILED:
-        assert found.reason in {None, Reason.PROBE_FAILED}
+    assert (Move.SWITCH in row.moves) == (row.phase is Phase.SWITCHING)
+    assert (row.moves is Move.NONE) == (row.phase is Phase.BLOCKED)
+    assert (row.reason is None) == (row.name in {"no revision", "broken", "held up"})
+    if row.phase is Phase.FAILED:
+        assert row.reason in {None, Reason.PROBE_FAILED}

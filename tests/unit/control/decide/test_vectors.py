@@ -23,10 +23,10 @@ TARGET, STABLE, OLD = "churn-2", "churn-1", "churn-0"
 TARGET_ARMS: dict[str, Arm | None] = {
     "absent": None,
     "starting": STARTING,
-    "partial": Arm(replicas=2, ready=1),
     "ready": Arm(replicas=2),
     "deleting": Arm(deleting=True),
     "broken": Arm(replicas=2, ready=0, pods=(a_pod(TARGET, ready=False, restarts=9),)),
+    "held up": Arm(replicas=2, ready=0, pods=(a_pod(TARGET, ready=False, unschedulable="no room"),)),
     "broken in part": Arm(replicas=2, ready=1, pods=(a_pod(TARGET, 1), a_pod(TARGET, ready=False, restarts=9))),
 }
 PROBES: dict[str, ProbeResult | None] = {
@@ -35,7 +35,6 @@ PROBES: dict[str, ProbeResult | None] = {
     "failed": a_probe(TARGET, passed=False),
     "failed long ago": a_probe(TARGET, passed=False, seconds_ago=60),
     "of stable": a_probe(STABLE, passed=True),
-    "of a pod that is gone": a_probe("churn-x", passed=True),
 }
 STABLE_ARMS: dict[str, Arm | None] = {"absent": None, "ready": READY, "starting": STARTING}
 SWITCHES: dict[str, Switched | None] = {"never": None, "now": Switched(OLD, 2), "long ago": Switched(OLD, 600)}
@@ -130,7 +129,7 @@ def test_a_switch_points_at_the_wanted_revision() -> None:
 
 
 def test_nothing_that_serves_or_is_wanted_is_deleted() -> None:
-    """Neither the wanted revision, nor the one in the Service, nor the one that has proven itself and has no Service."""
+    """Neither the wanted revision, nor the serving one, nor the proven one that has lost its Service."""
     for case in _cases():
         deleted = {delete.name for delete in case.plan.deletes}
         assert not deleted & {TARGET, case.facts.serving}, case.vector

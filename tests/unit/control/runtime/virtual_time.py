@@ -9,18 +9,32 @@ from typing import Any, TypeVar
 
 R = TypeVar("R")
 
+_LIVELOCK_TURNS = 2_000
+_LATEST_SECONDS = 100_000.0
+"""No test means to live longer than a day; one that does waits for what will not happen."""
+
 
 class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]  # the platform's best one
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self._turns = 0  # of the loop since the clock last moved
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready: list[tuple[selectors.SelectorKey, int]] = super().select(0)
         if not ready and timeout is None:
             raise RuntimeError("deadlock: every task waits and no timer is set")
-        if not ready:
-            self.now += max(0.0, timeout or 0.0)
+        self._turns += 1
+        if timeout and not ready:
+            self.now += timeout
+            self._turns = 0
+        if self._turns > _LIVELOCK_TURNS:
+            raise RuntimeError(f"livelock: tasks go on without end while the clock stands at {self.now} s")
+        if self.now > _LATEST_SECONDS:
+            raise RuntimeError(f"endless: the clock stands at {self.now} s and the test still waits")
+        if self._turns > _LIVELOCK_TURNS / 2:
+            # The loop fires timers up to its resolution, a nanosecond, early; real time passes meanwhile.
+            self.now += 1e-9
         return ready
 
 

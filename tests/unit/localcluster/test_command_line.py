@@ -1,0 +1,66 @@
+"""The verbs as a person types them."""
+
+from pathlib import Path
+
+import pytest
+
+from localcluster.__main__ import main, parser
+from localcluster.cluster import Cluster
+from localcluster.errors import StartFailed
+from localcluster.parts import PartState, SupervisorState
+from localcluster.processes import Identity
+from localcluster.status import table
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test here may see, let alone change, the real cluster."""
+    monkeypatch.setenv("MARQUEE_CACHE", str(tmp_path))
+
+
+def test_kubeconfig_is_below_the_cache(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The path is printed whether or not the cluster is up."""
+    assert main(["kubeconfig"]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "cluster" / "kubeconfig")
+
+
+def test_status_of_nothing_is_down(capsys: pytest.CaptureFixture[str]) -> None:
+    """Scripts see exit status 3, people the verb that brings it up."""
+    assert main(["status"]) == 3
+    assert "localcluster up" in capsys.readouterr().out
+
+
+def test_kubectl_without_a_cluster_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """No trace, but what to do."""
+    assert main(["kubectl", "get", "pods"]) == 1
+    assert "what to do: python3 -m localcluster up" in capsys.readouterr().err
+
+
+def test_logs_of_an_unknown_part_names_the_known(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A misspelt part is answered with the list."""
+    logs = tmp_path / "cluster" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "kubelet.log").touch()
+    assert main(["logs", "kublet"]) == 1
+    assert "there are logs of: kubelet" in capsys.readouterr().err
+
+
+def test_attaching_to_nothing_is_told() -> None:
+    """Tests that need the cluster say how to get it."""
+    with pytest.raises(StartFailed, match="not up"):
+        Cluster.attach()
+
+
+def test_kubectl_takes_every_word_that_follows() -> None:
+    """Options of kubectl are not ours."""
+    given = parser().parse_args(["kubectl", "get", "pods", "-A", "--output=wide"])
+    assert given.args == ["get", "pods", "-A", "--output=wide"]
+
+
+def test_the_table_tells_states_apart() -> None:
+    """A part that has no process is stopped; one that is gone too, although a pid is remembered."""
+    state = SupervisorState(Identity(1, 1), {"a": PartState(restarts=2), "b": PartState(Identity(2**22 - 1, 0), True)})
+    lines = table(state, 100)
+    assert "stopped" in lines[1]
+    assert "stopped" in lines[2]
+    assert lines[1].split()[-1] == "2"

@@ -1,0 +1,88 @@
+"""Reference profiles: edges that can be counted over for years."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from marquee.contract.manifest import CategoryField, NumberField
+from models.profile import BINS, MOST_FREQUENT, numeric_profile, profile_of
+
+
+def counted(edges: tuple[float, ...], values: np.ndarray) -> tuple[int, ...]:
+    counts = [0] * (len(edges) + 1)
+    for value in values.tolist():
+        counts[bisect_right(edges, value)] += 1
+    return tuple(counts)
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200))
+def test_counting_the_training_data_again_gives_the_counts(values: list[float]) -> None:
+    """The profile's counts are what `bisect_right` counts; nothing lies outside of the range seen."""
+    column = np.array(values)
+    profile = numeric_profile(column)
+    assert profile.counts == counted(profile.edges, column)
+    assert profile.counts[0] == profile.counts[-1] == 0
+
+
+def test_continuous_values_fall_into_twenty_equal_bins() -> None:
+    """Between the smallest and the largest value there are 20 bins of a twentieth each."""
+    profile = numeric_profile(np.random.default_rng(0).normal(size=10_000))
+    inner = profile.counts[1:-1]
+    assert len(inner) == BINS
+    assert max(inner) - min(inner) <= 2
+
+
+def test_values_outside_of_the_range_seen_have_their_own_bins() -> None:
+    """A corrupt value raises the first or last count and no other."""
+    column = np.linspace(0, 1, 1_000)
+    profile = numeric_profile(column)
+    later = counted(profile.edges, np.append(column, [-1e6, 1e6, 1e6]))
+    assert later[0] == 1
+    assert later[-1] == 2
+    assert later[1:-1] == profile.counts[1:-1]
+
+
+def test_an_atom_has_its_own_bin() -> None:
+    """Half of the values exactly 0 are one bin, and a value a little above is in the next."""
+    column = np.concatenate([np.zeros(1_000), np.random.default_rng(1).uniform(1, 2, 1_000)])
+    profile = numeric_profile(column)
+    assert profile.counts[bisect_right(profile.edges, 0.0)] == 1_000
+    assert bisect_right(profile.edges, 1.01) > bisect_right(profile.edges, 0.0)
+
+
+def test_small_integers_have_a_bin_each() -> None:
+    """Classes 0 to 9 are ten bins."""
+    column = np.repeat(np.arange(10.0), 100)
+    assert numeric_profile(column).counts == (0, *[100] * 10, 0)
+
+
+def test_missing_values_are_counted_apart() -> None:
+    """NaN is in no bin; a column of nothing else still has an edge."""
+    assert numeric_profile(np.array([1.0, np.nan, 2.0])).missing == 1
+    empty = numeric_profile(np.full(5, np.nan))
+    assert empty.missing == 5
+    assert sum(empty.counts) == 0
+
+
+def test_constant_columns_have_a_profile() -> None:
+    """One value is one bin."""
+    assert numeric_profile(np.full(7, 3.0)).counts == (0, 7, 0)
+
+
+def test_categories_keep_the_fifty_most_frequent() -> None:
+    """The rest is counted as other, and null as missing."""
+    field = CategoryField(name="city", categories=tuple(f"c{i}" for i in range(60)), nullable=True)
+    indexes = np.concatenate([np.repeat(np.arange(60.0), np.arange(60, 0, -1)), [np.nan]])
+    profile = profile_of([field, NumberField(name="x")], np.column_stack([indexes, indexes]), indexes[:-1])
+    city = profile.features["city"]
+    assert city.kind == "category"
+    assert len(city.counts) == MOST_FREQUENT
+    assert city.counts["c0"] == 60
+    assert city.other == sum(range(1, 11))
+    assert city.missing == 1
+    assert profile.rows == len(indexes)
+    assert profile.score is not None
