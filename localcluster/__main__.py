@@ -29,19 +29,19 @@ def parser() -> argparse.ArgumentParser:
     logs.add_argument("part", help="such as kube-apiserver, kubelet, containerd, supervisor")
     logs.add_argument("-f", "--follow", action="store_true")
     logs.add_argument("-n", "--lines", default="200")
-    forward = verbs.add_parser("kubectl", help="kubectl as administrator", add_help=False)
-    forward.add_argument("args", nargs=argparse.REMAINDER)
-    charts = verbs.add_parser("helm", help="Helm as administrator, built first if need be", add_help=False)
-    charts.add_argument("args", nargs=argparse.REMAINDER)
+    verbs.add_parser("kubectl", help="kubectl as administrator")
+    verbs.add_parser("helm", help="Helm as administrator, built first if need be")
     _image_parser(verbs.add_parser("image", help="build images without Docker, hand them to the node"))
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status."""
-    given = parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(given)
+        if words[:1] in (["kubectl"], ["helm"]):  # argparse would take their first option for one of ours
+            _become(words[0], words[1:], Cluster())
+        return _run(parser().parse_args(words))
     except LocalClusterError as error:
         print(f"localcluster: {error}", file=sys.stderr)
         return 1
@@ -71,8 +71,6 @@ def _run(given: argparse.Namespace) -> int:
             stages.say(f"binaries: {ensure_binaries(stages)}")
         case "logs":
             _show_log(cluster.layout.logs, given.part, lines=given.lines, follow=given.follow)
-        case "kubectl" | "helm":
-            _become(given.verb, given.args, cluster)
         case "image":
             _image(given, stages)
     return 0

@@ -144,18 +144,21 @@ class Front:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
         declared: int | None = None
+        waits = False
         for name, value in scope["headers"]:
             if name == b"content-length":
                 declared = int(value)
             elif name == b"content-type":
                 if value != _JSON_TYPE and value.split(b";", 1)[0].strip().lower() != _JSON_TYPE:
                     raise unsupported_media_type("send the header content-type: application/json")
+            elif name == b"expect":
+                waits = value.lower() == b"100-continue"
             elif name == b"content-encoding" and value.lower() != b"identity":
                 raise unsupported_media_type("content-encoding is not supported; send plain JSON")
             elif name == b"inference-header-content-length":
                 raise unsupported_media_type("binary tensors are not supported; send tensors as JSON")
         try:
-            return await read_body(receive, declared=declared, limit=self._limit)
+            return await read_body(receive, declared=declared, limit=self._limit, waits=waits)
         except BodyTooLargeError:
             raise too_large(self._limit) from None
 

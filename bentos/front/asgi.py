@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 Scope = MutableMapping[str, Any]
@@ -20,6 +22,7 @@ _DISCARD_BYTES: Final = 64 * 2**20
 
 A client that sends its whole body before it looks for an answer would else see a reset connection instead.
 """
+_DISCARD_SECONDS: Final = 10.0
 
 
 class Response(NamedTuple):
@@ -39,8 +42,10 @@ class ClientGoneError(Exception):
     """The client closed the connection before its request was complete."""
 
 
-async def read_body(receive: Receive, *, declared: int | None, limit: int) -> bytes:
+async def read_body(receive: Receive, *, declared: int | None, limit: int, waits: bool = False) -> bytes:
     """The whole body, never holding more than ``limit`` bytes and one message.
+
+    ``waits`` says that the client sends its body only when it is asked to (``Expect: 100-continue``).
 
     Raises:
         BodyTooLargeError: after the rest was discarded.
@@ -48,7 +53,8 @@ async def read_body(receive: Receive, *, declared: int | None, limit: int) -> by
 
     """
     if declared is not None and declared > limit:
-        await _discard(receive, declared)
+        if not waits:
+            await _discard(receive)
         raise BodyTooLargeError
     message = await receive()
     if message["type"] != "http.request":
@@ -66,20 +72,22 @@ async def read_body(receive: Receive, *, declared: int | None, limit: int) -> by
     if size > limit:
         parts.clear()
         if message.get("more_body", False):
-            await _discard(receive, _DISCARD_BYTES)
+            await _discard(receive)
         raise BodyTooLargeError
     return b"".join(parts)
 
 
-async def _discard(receive: Receive, expected: int) -> None:
+async def _discard(receive: Receive) -> None:
     size = 0
-    while size < min(expected, _DISCARD_BYTES):
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGoneError
-        size += len(message.get("body", b""))
-        if not message.get("more_body", False):
-            return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_SECONDS):
+            while size < _DISCARD_BYTES:
+                message = await receive()
+                if message["type"] != "http.request":
+                    raise ClientGoneError
+                size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
 
 
 async def send_response(send: Send, response: Response, *, close: bool) -> None:

@@ -63,7 +63,7 @@ def fit_on(data: Caravan, *, plan: Plan, seed: int) -> TrainedModel:
         ),
         example=typical_record(rows),
         files={RUNTIME.file: graph},
-        metrics=_metrics(comparison) | {"export_error": error},
+        metrics=_metrics(comparison),
         profile=profile_of(FIELDS, rows, comparison.scores),
     )
 

@@ -57,6 +57,7 @@ Quantity = Annotated[
         json_schema_extra={
             "x-kubernetes-int-or-string": True,
             "minimum": 0,
+            "maxLength": 32,
             "pattern": r"^(\d+(\.\d+)?|\.\d+)([eE][+-]?\d+|[mkMGTPEnu]|[KMGTPE]i)?$",
         }
     ),

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import pytest
 
-from localcluster import ControlPlane
 from tests.api.helm.installation import install, operator_process
 from tests.api.helm.life import Life
 from tests.api.helm.permissions import Access, Request, granted, requests_of
+from tests.api.operator.team import Team
 from tests.support import chart
-from tests.support.simulation import simulated_cluster
+from tests.support.simulation import SimulatedCluster, simulated_cluster
 
 UNUSED_ON_PURPOSE: Final = {
     Access("update", "marquee.dev", "marketingmodels/finalizers"): (
@@ -52,40 +52,42 @@ MODES: Final = (
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
     """A cluster with simulated nodes, an audit log and Marquee's kinds."""
     with simulated_cluster(tmp_path_factory.mktemp("rbac")) as cluster:
-        yield cluster.plane
+        yield cluster
 
 
 @pytest.fixture(scope="module", params=MODES, ids=lambda mode: mode.name)
-def record(request: pytest.FixtureRequest, simulated: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Record:
+def record(
+    request: pytest.FixtureRequest, simulated: SimulatedCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Record:
     """A leader and a standby run through a model's life as the chart's ServiceAccount."""
     mode: Mode = request.param
-    workdir = tmp_path_factory.mktemp(mode.name)
+    plane, workdir = simulated.plane, tmp_path_factory.mktemp(mode.name)
     for namespace in mode.watched:
-        simulated.kubectl("create", "namespace", namespace)
+        plane.kubectl("create", "namespace", namespace)
     # the replicas run outside of the simulated cluster, where their log can be read
     values = {"crds": {"install": False}, "rbac": {"userRoles": False}, "replicas": 0} | mode.values
-    install(simulated, values, namespace=mode.namespace)
-    life = Life(simulated, mode.watched[0])
-    replicas = [operator_process(simulated, workdir, name, namespace=mode.namespace) for name in ("leader", "standby")]
+    install(plane, values, namespace=mode.namespace)
+    leader, standby = (operator_process(plane, workdir, name, namespace=mode.namespace) for name in ("one", "other"))
     try:
-        with replicas[0], replicas[1]:
-            live(life)
+        with leader, standby:
+            live(Life(Team(simulated, mode.watched[0])))
     except AssertionError as error:
-        for replica in replicas:
+        for replica in (leader, standby):
             error.add_note(replica.log.read_text()[-_LOG_TAIL_CHARACTERS:])
         raise
     user = f"system:serviceaccount:{mode.namespace}:{chart.RELEASE}"
     rendered = chart.render(values, namespace=mode.namespace)
-    return Record(mode, granted(rendered, chart.RELEASE), requests_of(simulated.audit_log, user))
+    return Record(mode, granted(rendered, chart.RELEASE), requests_of(plane.audit_log, user))
 
 
 def live(life: Life) -> None:
     """Everything that happens to a model."""
     life.begin()
     life.change_revision()
+    life.change_owner()
     life.stop_scaling()
     life.name_missing_revision_twice()
     life.replace_deployment()

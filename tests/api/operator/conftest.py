@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.operator.team import Team
+from tests.support.apiserver import ApiServer
 from tests.support.operator import OperatorProcess
 from tests.support.simulation import SimulatedCluster, simulated_cluster
 
@@ -44,9 +45,37 @@ def shared_team(cluster: SimulatedCluster, operator: OperatorProcess) -> Team:  
     return new_team(cluster)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def slow(cluster: SimulatedCluster, operator: OperatorProcess) -> Team:  # noqa: ARG001 - it must run
+    """A model whose pods never come up, from the beginning of the session: its deadline takes at least 10 s."""
+    team = new_team(cluster)
+    team.revision("lead-v1")
+    team.model("lead", "lead-v1", **team.held(rollout={"progressDeadlineSeconds": 10}))
+    return team
+
+
 def new_team(cluster: SimulatedCluster) -> Team:
     """A namespace of its own."""
     name = f"team-{next(_numbers)}"
     answer = cluster.server.create("/api/v1/namespaces", {"metadata": {"name": name}})
     assert answer.accepted, answer.message
     return Team(cluster, name)
+
+
+@pytest.fixture
+def other_namespace(server: ApiServer) -> str:
+    """A second namespace of the control plane without controllers."""
+    return _namespace_of(server)
+
+
+@pytest.fixture
+def third_namespace(server: ApiServer) -> str:
+    """A third one."""
+    return _namespace_of(server)
+
+
+def _namespace_of(server: ApiServer) -> str:
+    name = f"other-{next(_numbers)}"
+    answer = server.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    assert answer.accepted, answer.message
+    return name

@@ -67,6 +67,18 @@ class Team:
         assert answer.accepted, answer.message
         return answer
 
+    def touch(self, model: str) -> None:
+        """Have the operator look at a model now, instead of when it would by itself."""
+        self.edit("MarketingModel", model, {"metadata": {"annotations": {"touched": str(time.time())}}})
+
+    def limit(self, hard: Mapping[str, str]) -> None:
+        """Set the namespace's quota, and wait until it is enforced."""
+        path = f"/api/v1/namespaces/{self.namespace}/resourcequotas/limit"
+        body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "limit"}, "spec": {"hard": dict(hard)}}
+        answer = self.cluster.server.apply(path, body)
+        assert answer.accepted, answer.message
+        self.wait(lambda: self.cluster.server.get(path).get("status", {}).get("hard") == hard, "the quota is enforced")
+
     def get(self, kind: str, name: str) -> Object | None:
         """One object, or None."""
         answer = self.cluster.server.send("GET", self.path(kind, name))

@@ -55,7 +55,7 @@ def test_a_foreign_object_of_the_same_name_is_left_alone(team: Team, what: str) 
     assert team.condition("lead", "Stalled")["status"] == "True"
     assert _told(team, kind, name) == before
     team.delete(kind, name)
-    team.edit("MarketingModel", "lead", {"metadata": {"annotations": {"seen": "yes"}}})
+    team.touch("lead")
     team.serves("lead", "lead-v1")
 
 

@@ -95,7 +95,8 @@ def apply_load(port: int, seconds: float, folder: Path, *, core: int = 1) -> Loa
         f'wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.body = [[{BODY.decode()}]]\n',
         encoding="utf-8",
     )
-    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--latency"]
+    duration = f"-d{max(1, round(seconds))}s"  # wrk takes whole seconds
+    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{CONNECTIONS}", duration, "--latency"]
     done = subprocess.run(
         [*command, "-s", str(script), f"http://127.0.0.1:{port}/predict"],
         check=True,

@@ -35,6 +35,8 @@ _STATUS: Final[Body] = {
 
 _TEXTS: Final[dict[str, Callable[[int], str]]] = {
     "spec.serving.service": lambda length: "a" * (length - 2) + ":A",
+    "spec.serving.resources.requests.{}": lambda length: "1" * length,
+    "spec.serving.resources.limits.{}": lambda length: "1" * length,
     "spec.artifact.uri": lambda length: "s3://" + "a" * max(0, length - 5),
     "spec.artifact.digest": lambda length: _DIGEST + "0" * (length - 71),
     "status.conditions[0].lastTransitionTime": lambda length: "2024-11-22T12:00:00." + "0" * (length - 21) + "Z",

@@ -58,7 +58,7 @@ def linear_graph(
 
 def boosted_graph(*, features: int = 50, trees: int = 100, depth: int = 5, seed: int = 7) -> bytes:
     """Gradient boosting: ``trees`` full binary trees with random splits, summed, through a logistic link."""
-    shuffled = random.Random(seed)  # noqa: S311 - a fixture, not a secret
+    shuffled = random.Random(seed)
     columns: dict[str, list[Any]] = {
         key: [] for key in ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from io import StringIO
 from typing import Any
@@ -178,6 +179,38 @@ async def test_a_declared_body_over_the_limit_is_a_413(client: httpx.AsyncClient
     response = await predict(client, {"age": "x" * LIMIT})
     problem(response, 413, "body-too-large")
     assert response.headers["connection"] == "close"
+
+
+async def test_a_client_that_asks_first_is_refused_before_it_sends(front: Front) -> None:
+    """With Expect: 100-continue nothing of an oversized body is read: the client never starts."""
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        raise AssertionError("the body was asked for")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"content-length", b"999999"), (b"expect", b"100-continue")]
+    await front({"type": "http", "method": "POST", "path": "/predict", "headers": headers}, receive, send)
+    assert sent[0]["status"] == 413
+
+
+async def test_a_client_that_stalls_is_answered(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A huge body that is announced and never sent does not hold the connection for ever."""
+    monkeypatch.setattr("bentos.front.asgi._DISCARD_SECONDS", 0.01)
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.sleep(60)
+        raise AssertionError("waited for ever")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"content-length", b"999999")]
+    await front({"type": "http", "method": "POST", "path": "/predict", "headers": headers}, receive, send)
+    assert sent[0]["status"] == 413
 
 
 async def test_an_undeclared_body_over_the_limit_is_a_413(client: httpx.AsyncClient) -> None:

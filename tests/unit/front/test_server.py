@@ -225,9 +225,10 @@ def test_an_address_that_cannot_be_listened_on_is_a_wrong_setting() -> None:
     assert f"MARQUEE_LISTEN: cannot listen on {address}" in refused.value.message
 
 
-@pytest.mark.parametrize(("address", "client"), [(":0", "127.0.0.1"), ("127.0.0.1:0", "127.0.0.1")])
-def test_an_address_without_a_host_means_all_of_them(address: str, client: str) -> None:
+@pytest.mark.parametrize("address", [":0", "127.0.0.1:0"])
+def test_an_address_without_a_host_means_all_of_them(address: str) -> None:
     """The port is reachable over IPv4 whether or not the machine has IPv6."""
     with _listen(address, "MARQUEE_LISTEN") as listener:
-        with socket.create_connection((client, listener.getsockname()[1]), timeout=5) as connection:
-            assert connection.getpeername()[1] == listener.getsockname()[1]
+        port = listener.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            assert connection.getpeername()[1] == port

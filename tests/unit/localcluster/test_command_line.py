@@ -1,10 +1,11 @@
 """The verbs as a person types them."""
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from localcluster.__main__ import main, parser
+from localcluster.__main__ import main
 from localcluster.cluster import Cluster
 from localcluster.errors import StartFailed
 from localcluster.parts import PartState, SupervisorState
@@ -51,10 +52,26 @@ def test_attaching_to_nothing_is_told() -> None:
         Cluster.attach()
 
 
-def test_kubectl_takes_every_word_that_follows() -> None:
-    """Options of kubectl are not ours."""
-    given = parser().parse_args(["kubectl", "get", "pods", "-A", "--output=wide"])
-    assert given.args == ["get", "pods", "-A", "--output=wide"]
+@pytest.mark.parametrize(
+    ("verb", "program"), [("kubectl", ["/bin/kubernetes", "kubectl"]), ("helm", ["/bin/helm"])], ids=["kubectl", "helm"]
+)
+def test_kubectl_and_helm_take_every_word_that_follows(
+    verb: str, program: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options of theirs are not ours, not even when they come first."""
+    became: list[list[str]] = []
+
+    def become(_: str, words: list[str], environment: dict[str, str]) -> NoReturn:
+        assert environment["KUBECONFIG"] == str(Cluster().kubeconfig)
+        became.append(words)
+        raise SystemExit
+
+    monkeypatch.setattr(Cluster, "program", Path("/bin/kubernetes"))
+    monkeypatch.setattr("localcluster.helm.ensure_helm", lambda _: Path("/bin/helm"))
+    monkeypatch.setattr("os.execve", become)
+    with pytest.raises(SystemExit):
+        main([verb, "-n", "kube-system", "list", "--output=wide"])
+    assert became == [[*program, "-n", "kube-system", "list", "--output=wide"]]
 
 
 def test_the_table_tells_states_apart() -> None:

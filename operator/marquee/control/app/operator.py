@@ -6,6 +6,7 @@ import asyncio
 import random
 import secrets
 from dataclasses import dataclass, field
+from typing import Final
 
 import aiohttp
 import kopf
@@ -33,6 +34,10 @@ from marquee.control.snapshot import Defaults, ModelKey
 log = structlog.get_logger("marquee")
 
 _CATCH_UP_POLL_SECONDS = 0.05
+
+CHILDREN_SETTLE_SECONDS: Final = 0.1
+"""A model is looked at so long after the first news of its children. One pod that starts is half a dozen changes to
+it and its Deployment within a moment: they are one reason to look. News of the model itself do not wait."""
 _CRD_POLL_SECONDS = 2.0
 
 
@@ -58,7 +63,9 @@ class Operator:
     def __post_init__(self) -> None:
         settings = self.settings
         self.queue = WorkQueue(settings=QueueSettings(expected_errors=(ClusterError,)))
-        self.children = Children(self.connection, settings.watch_namespaces, self.queue.add)
+        self.children = Children(
+            self.connection, settings.watch_namespaces, lambda key: self.queue.add_after(key, CHILDREN_SETTLE_SECONDS)
+        )
         self.client = Client(self.connection)
         prober = HttpProber(self.session, settings.probe_timeout_seconds)
         self.reconciler = Reconciler(

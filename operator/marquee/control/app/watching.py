@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -92,6 +92,8 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
     tasks = await kopf.spawn_tasks(
         registry=registry,
         settings=settings,
+        # kopf's own guess asks for the user's name, and the pod's user id has none
+        identity=cast(Any, "marquee-operator"),
         standalone=True,
         clusterwide=not namespaces,
         namespaces=namespaces,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 from marquee.control.cluster.connection import LIST_METADATA, OBJECT, OBJECT_METADATA, Connection
-from marquee.control.cluster.errors import Conflict, LeadershipLost, NotFound
+from marquee.control.cluster.errors import Conflict, NotFound
 from marquee.control.cluster.events import EventRecorder
 from marquee.control.cluster.kinds import Kind
 
@@ -17,7 +17,8 @@ STATUS_FIELD_MANAGER: Final = "marquee-status"
 """Owns the status of Marquee's own kinds; apart, so that applying one never drops the other."""
 
 SCALE_FIELD_MANAGER: Final = "marquee-scale"
-"""Owns replica counts that change without the rest of the object."""
+"""Names our writes of a replica count alone. The API records it as the count's owner where there was one before;
+a count that nobody owned stays nobody's, so no apply takes it back."""
 
 PAGE_SIZE: Final = 500
 """Objects per LIST request. With 8 KB an object, a page of 500 decodes within 20 MB."""
@@ -32,18 +33,11 @@ class Client:
     """Writes and live reads; what is read often is read from an `Informer` instead.
 
     Every method raises `marquee.control.cluster.errors.ClusterError`s, the fitting kind of `ApiError` foremost.
-
-    Args:
-        connection: to the API server.
-        may_write: asked right before each change; when it says no, the change raises `LeadershipLost` instead. The
-            election's `is_leader` keeps a process that lost the lead from finishing what it had begun.
-
     """
 
-    def __init__(self, connection: Connection, *, may_write: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.events = EventRecorder(connection)
-        self._may_write = may_write
 
     async def apply(
         self,
@@ -68,9 +62,8 @@ class Client:
             Invalid: the object breaks its schema; `causes` names the fields.
 
         """
-        namespace, name = _address(manifest)
-        self._require_lead("PATCH", kind, name)
-        return await self._apply(kind.object_path(namespace, name), manifest, FIELD_MANAGER, force=force, reply=reply)
+        path = kind.object_path(*_address(manifest))
+        return await self._apply(path, manifest, FIELD_MANAGER, force=force, reply=reply)
 
     async def create(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Create the object of `manifest`; one of the same name stays as it is, whoever made it.
@@ -84,8 +77,7 @@ class Client:
             Invalid: the object breaks its schema; `causes` names the fields.
 
         """
-        namespace, name = _address(manifest)
-        self._require_lead("POST", kind, name)
+        namespace, _ = _address(manifest)
         return await self.connection.request(
             "POST",
             kind.collection_path(namespace),
@@ -95,14 +87,11 @@ class Client:
 
     async def apply_status(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Server-side apply the status in `manifest`, taking over its fields; return the server's object."""
-        namespace, name = _address(manifest)
-        self._require_lead("PATCH", kind, name)
-        path = f"{kind.object_path(namespace, name)}/status"
+        path = f"{kind.object_path(*_address(manifest))}/status"
         return await self._apply(path, manifest, STATUS_FIELD_MANAGER, force=True, reply="object")
 
     async def scale(self, kind: Kind, namespace: str, name: str, replicas: int) -> None:
         """Set the number of replicas through the scale subresource."""
-        self._require_lead("PATCH", kind, name)
         await self.connection.request(
             "PATCH",
             f"{kind.object_path(namespace, name)}/scale",
@@ -116,7 +105,6 @@ class Client:
 
         An object that is absent, or is another of the same name, is done: the one that was meant is gone.
         """
-        self._require_lead("DELETE", kind, name)
         try:
             await self.connection.request(
                 "DELETE",
@@ -126,9 +114,17 @@ class Client:
             )
         except NotFound:
             return
-        except Conflict as error:
-            if "uid in precondition" not in error.message.lower():
+        except Conflict:
+            # The precondition failed, as its wording, which differs between versions, would say too.
+            if await self._uid_of(kind, namespace, name) == uid:
                 raise
+
+    async def _uid_of(self, kind: Kind, namespace: str | None, name: str) -> str | None:
+        try:
+            found = await self.get(kind, namespace, name, metadata_only=True)
+        except NotFound:
+            return None
+        return str(found["metadata"]["uid"])
 
     async def get(self, kind: Kind, namespace: str | None, name: str, *, metadata_only: bool = False) -> dict[str, Any]:
         """Read one object live.
@@ -194,10 +190,6 @@ class Client:
     ) -> None:
         """Record a Kubernetes Event; see `marquee.control.cluster.events.EventRecorder.emit`."""
         await self.events.emit(regarding=regarding, type=type, reason=reason, note=note, action=action)
-
-    def _require_lead(self, method: str, kind: Kind, name: str) -> None:
-        if not self._may_write():
-            raise LeadershipLost(f"{method} {kind} {name} was not sent: this process does not lead any more")
 
     async def _apply(
         self,

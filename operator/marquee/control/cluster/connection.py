@@ -16,7 +16,14 @@ import orjson
 from yarl import URL
 
 from marquee.control.cluster.access import Access, log_in
-from marquee.control.cluster.errors import ApiError, MalformedAnswer, Unauthorized, Unreachable, api_error
+from marquee.control.cluster.errors import (
+    ApiError,
+    LeadershipLost,
+    MalformedAnswer,
+    Unauthorized,
+    Unreachable,
+    api_error,
+)
 from marquee.control.cluster.lines import LineSplitter
 from marquee.control.cluster.routes import RequestRecord, resource_of, verb_of
 from marquee.control.runtime.clock import monotonic_seconds

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -152,7 +153,7 @@ class Informer(Generic[T]):
 
         `on_change` is not called, now or when the watch tells the same version: the writer knows.
         """
-        self._guarded(obj, lambda: self._store.write_back(obj))
+        self._guarded(obj, partial(self._store.write_back, obj))
 
     async def run(self) -> None:
         """List and watch until cancelled."""
@@ -205,7 +206,7 @@ class Informer(Generic[T]):
             first = first or page["metadata"]
             for raw in page.get("items") or ():
                 seen.add(ObjectKey(raw["metadata"].get("namespace", ""), raw["metadata"]["name"]))
-                self._guarded(raw, lambda: self._store.take_listed(raw))
+                self._guarded(raw, partial(self._store.take_listed, raw))
             params["continue"] = page["metadata"].get("continue") or ""
         self._store.finish_list(seen, version_of(first))
         self._version = str(first["resourceVersion"])
@@ -236,7 +237,7 @@ class Informer(Generic[T]):
     def _take(self, event_type: str, raw: dict[str, Any]) -> None:
         self._contact_at = monotonic_seconds()
         self.counters.events += event_type != "BOOKMARK"
-        self._guarded(raw, lambda: self._store.take_event(event_type, raw))
+        self._guarded(raw, partial(self._store.take_event, event_type, raw))
         self._version = str(raw["metadata"]["resourceVersion"])
 
     def _guarded(self, raw: dict[str, Any], take: Callable[[], object]) -> None:

@@ -29,11 +29,9 @@ class Arm:
 
     @property
     def ready(self) -> bool:
-        """Enough pods, all of the current template, all available."""
+        """The wanted number of pods, all of the current template, all available."""
         return (
-            self.deployment is not None
-            and self.deployment.settled
-            and self.deployment.available_replicas >= self.wanted_replicas
+            self.deployment is not None and self.deployment.settled and self.deployment.replicas == self.wanted_replicas
         )
 
     @property
@@ -49,7 +47,7 @@ class Facts:
     resolution: Resolution
     service: Child | None
     serving: str | None
-    """Name of the revision in the Service's selector: the one that users reach."""
+    """Name of the revision that users are to reach until another has proven itself."""
     target: Arm | None
     """The wanted revision's arm."""
     stable: Arm | None
@@ -99,14 +97,23 @@ def gather(snapshot: Snapshot) -> Facts:
 
 
 def _serving_revision(snapshot: Snapshot, service: Child | None) -> str | None:
-    """The revision in the Service's selector; when somebody removed the Service, the one it comes back with."""
-    if service is not None and not service.deleting:
-        selector = service.manifest().get("spec", {}).get("selector") or {}
-        found = selector.get(names.LABEL_REVISION)
-        if isinstance(found, str):
-            return found
+    """The revision in the Service's selector; when somebody else has put it there, or removed the Service, the one
+    that has proven itself last. A switch of ours names in the same write whom the new revision took over from."""
     proven = snapshot.model.status.stable
-    return proven.revision if proven is not None else None
+    selected = None if service is None or service.deleting else _selected_revision(service)
+    if proven is None:
+        return selected
+    if selected is not None and service is not None:
+        switched_from = service.annotations.get(names.ANNOTATION_PREVIOUS_REVISION)
+        if switched_from == proven.revision:
+            return selected  # the status is to follow
+    return proven.revision
+
+
+def _selected_revision(service: Child) -> str | None:
+    selector = service.manifest().get("spec", {}).get("selector") or {}
+    found = selector.get(names.LABEL_REVISION)
+    return found if isinstance(found, str) else None
 
 
 def _drain_of(snapshot: Snapshot, service: Child | None) -> tuple[datetime | None, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any, Final
 
 _SUFFIXES: Final = {
@@ -25,6 +25,8 @@ def is_in_sync(wanted: Any, stored: Any) -> bool:
 
 
 def _covers(wanted: Any, stored: Any, *, quantities: bool) -> bool:
+    if wanted == stored:
+        return True  # one comparison in C decides most of a converged object
     if isinstance(wanted, dict):
         if not isinstance(stored, dict):
             return not wanted and stored is None
@@ -34,9 +36,9 @@ def _covers(wanted: Any, stored: Any, *, quantities: bool) -> bool:
         )
     if isinstance(wanted, list):
         return _covers_list(wanted, stored)
-    if quantities and wanted is not None and stored is not None and wanted != stored:
+    if quantities and wanted is not None and stored is not None:
         return _quantity(wanted) == _quantity(stored)
-    return bool(wanted == stored) or (stored is None and wanted in (False, "", 0))
+    return stored is None and wanted in (False, "", 0)
 
 
 def _covers_list(wanted: list[Any], stored: Any) -> bool:
@@ -52,8 +54,8 @@ def _covers_list(wanted: list[Any], stored: Any) -> bool:
 
 def _quantity(value: Any) -> Decimal | str:
     text = str(value)
-    number = text.rstrip("numkMGTPEi")
+    number = text.rstrip("numkKMGTPEi")
     try:
         return Decimal(number) * _SUFFIXES[text[len(number) :]]
-    except (InvalidOperation, KeyError):
+    except (ArithmeticError, KeyError):
         return text

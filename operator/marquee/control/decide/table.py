@@ -30,80 +30,89 @@ class Move(Flag):
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """A predicate with the words that the documentation uses for it."""
+
+    words: str
+    holds: Callable[[Facts], bool]
+
+    def __call__(self, facts: Facts) -> bool:
+        """Whether it is so."""
+        return self.holds(facts)
+
+    def __and__(self, other: Fact) -> Fact:
+        return Fact(f"{self.words}, and {other.words}", lambda facts: self.holds(facts) and other.holds(facts))
+
+    def __invert__(self) -> Fact:
+        return Fact(f"not {self.words}", lambda facts: not self.holds(facts))
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One line of the table. ``reason`` None: the diagnosis or the resolution gives it."""
 
     name: str
-    when: Callable[[Facts], bool]
+    when: Fact
     phase: Phase
     reason: Reason | None
     moves: Move
     meaning: str
 
 
-def _blocked(facts: Facts) -> bool:
-    return facts.target is None
-
-
-def _first(facts: Facts) -> bool:
-    return facts.stable is None
-
-
-def _ready(facts: Facts) -> bool:
-    return facts.target is not None and facts.target.ready
-
-
-def _broken(facts: Facts) -> bool:
+def _is_broken(facts: Facts) -> bool:
     diagnosis = facts.target.diagnosis if facts.target is not None else None
     return diagnosis is not None and not diagnosis.may_pass
 
 
-def _held_up(facts: Facts) -> bool:
-    return facts.target is not None and facts.target.diagnosis is not None
+_BLOCKED: Final = Fact("without a revision to run", lambda facts: facts.target is None)
+_BESIDE: Final = Fact("beside stable", lambda facts: facts.stable is not None)
+_READY: Final = Fact("ready", lambda facts: facts.target is not None and facts.target.ready)
+_AVAILABLE: Final = Fact("available", lambda facts: facts.target is not None and facts.target.available)
+_PROVEN: Final = Fact("proven", lambda facts: facts.target is not None and facts.target.verified)
+_REFUTED: Final = Fact("refuted", lambda facts: facts.target is not None and facts.target.probe_failure != "")
+_BROKEN: Final = Fact("broken", _is_broken)
+_HELD_UP: Final = Fact("held up", lambda facts: facts.target is not None and facts.target.diagnosis is not None)
+_DRAINING: Final = Fact("draining", lambda facts: bool(facts.draining))
+_ALWAYS: Final = Fact("otherwise", lambda _: True)
 
-
-def _verified(facts: Facts) -> bool:
-    return facts.target is not None and facts.target.verified
-
-
-def _refuted(facts: Facts) -> bool:
-    return facts.target is not None and facts.target.probe_failure != "" and not facts.target.verified
-
-
-def _absent_or_starting(facts: Facts) -> bool:
-    return not _ready(facts)
-
-
-def _lost(facts: Facts) -> bool:
-    """It has served before, and no pod of it answers now."""
-    return _first(facts) and _verified(facts) and facts.target is not None and not facts.target.available
-
+GLOSSARY: Final = {
+    _BLOCKED.words: "`spec.revision` names no ModelRevision of this model, or the spec cannot be read",
+    _BESIDE.words: "the Service points at another revision",
+    _READY.words: "the wanted revision has all its pods, each of the current template and available",
+    _AVAILABLE.words: "at least one pod of the wanted revision answers",
+    _PROVEN.words: "a probe prediction by one of its pods named the right model, revision and digest, "
+    "now or before it became stable",
+    _REFUTED.words: "the last probe prediction failed, or named something else",
+    _BROKEN.words: "a pod, the kubelet or the Deployment says why the wanted revision cannot serve",
+    _HELD_UP.words: "the same, or a cause that may pass by itself, such as a missing node",
+    _DRAINING.words: "the revision that users left has time for its open connections (`spec.rollout.drainSeconds`)",
+}
+"""What the words of the facts mean."""
 
 _PREPARE: Final = Move.ENSURE | Move.PRUNE
 
 TABLE: Final[tuple[Row, ...]] = (
-    Row("no revision", _blocked, Phase.BLOCKED, None, Move.NONE,
+    Row("no revision", _BLOCKED, Phase.BLOCKED, None, Move.NONE,
         "spec.revision names no usable revision: nothing is touched, what serves keeps serving"),
-    Row("broken", lambda facts: not _ready(facts) and _broken(facts), Phase.FAILED, None, _PREPARE,
+    Row("broken", ~_READY & _BROKEN, Phase.FAILED, None, _PREPARE,
         "the wanted revision's pods say why they cannot serve; stable, if any, keeps serving"),
-    Row("held up", lambda facts: not _ready(facts) and _held_up(facts), Phase.PREPARING, None, _PREPARE,
+    Row("held up", ~_READY & _HELD_UP, Phase.PREPARING, None, _PREPARE,
         "something that may pass by itself keeps the wanted revision's pods from starting"),
-    Row("lost", _lost, Phase.PREPARING, Reason.STABLE_UNAVAILABLE, _PREPARE,
+    Row("lost", ~_BESIDE & _PROVEN & ~_AVAILABLE, Phase.PREPARING, Reason.STABLE_UNAVAILABLE, _PREPARE,
         "the serving revision has no available pod"),
-    Row("starting", lambda facts: _absent_or_starting(facts) and not _verified(facts), Phase.PREPARING,
-        Reason.PREPARING, _PREPARE,
+    Row("starting", ~_READY & ~_PROVEN, Phase.PREPARING, Reason.PREPARING, _PREPARE,
         "the wanted revision's pods are coming up beside stable"),
-    Row("changing", _absent_or_starting, Phase.PREPARING, Reason.SCALING, _PREPARE,
+    Row("changing", ~_READY, Phase.PREPARING, Reason.SCALING, _PREPARE,
         "the wanted revision has served before; its pods are being replaced or their number changed"),
-    Row("refuted", _refuted, Phase.FAILED, Reason.PROBE_FAILED, _PREPARE | Move.PROBE,
+    Row("refuted", _REFUTED & ~_PROVEN, Phase.FAILED, Reason.PROBE_FAILED, _PREPARE | Move.PROBE,
         "the pods are ready and their answer is wrong; asked again every 10 seconds"),
-    Row("unproven", lambda facts: not _verified(facts), Phase.PREPARING, Reason.PROBING, _PREPARE | Move.PROBE,
+    Row("unproven", ~_PROVEN, Phase.PREPARING, Reason.PROBING, _PREPARE | Move.PROBE,
         "the pods are ready; one of them predicts the artifact's example and names the bytes it serves"),
-    Row("proven", lambda facts: not _first(facts), Phase.SWITCHING, Reason.SWITCHING, _PREPARE | Move.SWITCH,
+    Row("proven", _BESIDE, Phase.SWITCHING, Reason.SWITCHING, _PREPARE | Move.SWITCH,
         "the Service is pointed at the wanted revision"),
-    Row("draining", lambda facts: bool(facts.draining), Phase.DRAINING, Reason.DRAINING, _PREPARE,
+    Row("draining", _DRAINING, Phase.DRAINING, Reason.DRAINING, _PREPARE,
         "the previous revision's pods finish what their open connections ask"),
-    Row("serving", lambda _: True, Phase.SERVING, Reason.SERVING, _PREPARE,
+    Row("serving", _ALWAYS, Phase.SERVING, Reason.SERVING, _PREPARE,
         "the wanted revision answers users, with the wanted number of pods"),
 )  # fmt: skip
 

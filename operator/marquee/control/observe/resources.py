@@ -15,16 +15,9 @@ from pydantic import ValidationError
 
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_revision import ModelRevision
+from marquee.control.observe.reading import StoredModel, read_model
 
 ObjectKey = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredModel:
-    """A MarketingModel, or the last one that could be read and why the newest could not."""
-
-    model: MarketingModel
-    spec_error: str = ""
 
 
 @dataclass(slots=True)
@@ -49,12 +42,7 @@ class Resources:
             newer = _newer_by(body, known.model.metadata.resource_version)
             if newer <= 0:
                 return newer < 0  # an older one: somebody wrote before us, which only our own answer has shown
-        try:
-            stored = StoredModel(MarketingModel.model_validate(body))
-        except ValidationError as error:
-            if known is None:
-                return False
-            stored = StoredModel(known.model, spec_error=_explain(error))
+        stored = read_model(body, known)
         self._forget_reference(key)
         self._models[key] = stored
         if (name := stored.model.spec.revision.name) is not None:
@@ -73,6 +61,8 @@ class Resources:
         except ValidationError:
             return
         key = (revision.metadata.namespace, revision.metadata.name)
+        # known under another model: it was deleted and its name used again, and the watch missed that
+        self.remove_revision(*key)
         self._revisions[key] = revision
         self._revisions_of[key[0], revision.spec.model].add(key[1])
 
@@ -122,9 +112,3 @@ def _newer_by(body: Mapping[str, Any], known_version: str) -> int:
     """How much newer it is; versions that are no numbers cannot be compared, and count as newer."""
     offered = str(body["metadata"].get("resourceVersion", ""))
     return int(offered) - int(known_version) if offered.isdecimal() and known_version.isdecimal() else 1
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}: {first['msg']}; this operator cannot read the field: upgrade it, or change the field"

@@ -6,23 +6,24 @@ from typing import Any
 
 import orjson
 
+from marquee.api.types import GROUP
 from marquee.control.cluster.kinds import Kind
 from marquee.control.render.names import LABEL_MODEL, LABEL_REVISION
 from marquee.control.snapshot import Child, DeploymentState, PodState
 
 _MESSAGE_LIMIT = 4096
+_ANNOTATION_PREFIX = f"{GROUP}/"
 
 
 def child(kind: Kind, body: dict[str, Any]) -> Child:
     """Any child, by what a manifest of ours may name: metadata and everything beside status."""
     metadata = body["metadata"]
     owner: dict[str, Any] = next((o for o in metadata.get("ownerReferences", ()) if o.get("controller")), {})
+    annotations = _ours(metadata.get("annotations") or {})
     kept = {key: value for key, value in body.items() if key != "status"}
     kept["metadata"] = {
-        key: metadata[key]
-        for key in ("name", "namespace", "labels", "annotations", "ownerReferences")
-        if key in metadata
-    }
+        key: metadata[key] for key in ("name", "namespace", "labels", "ownerReferences") if key in metadata
+    } | {"annotations": annotations}
     kept.setdefault("apiVersion", kind.api_version)
     kept.setdefault("kind", kind.kind)
     return Child(
@@ -35,7 +36,7 @@ def child(kind: Kind, body: dict[str, Any]) -> Child:
         owner_uid=owner.get("uid", ""),
         deleting="deletionTimestamp" in metadata,
         labels=metadata.get("labels") or {},
-        annotations=metadata.get("annotations") or {},
+        annotations=annotations,
         body=orjson.dumps(kept),
     )
 
@@ -88,6 +89,11 @@ def pod(_: Kind, body: dict[str, Any]) -> PodState:
         termination_message=(terminated.get("message") or "")[:_MESSAGE_LIMIT],
         unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
     )
+
+
+def _ours(annotations: dict[str, str]) -> dict[str, str]:
+    """Annotations that Marquee may have set; controllers count their work in others, which concerns nobody here."""
+    return {key: value for key, value in annotations.items() if key.startswith(_ANNOTATION_PREFIX)}
 
 
 def model_of(body: dict[str, Any]) -> str | None:

@@ -1,4 +1,5 @@
 """One Lease on an API server in memory, and links to it that can be cut, slowed down or made to lose answers."""
+# ruff: noqa: ARG002 - the signatures are those of Connection
 
 from __future__ import annotations
 

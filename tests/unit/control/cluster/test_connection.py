@@ -13,6 +13,7 @@ from marquee.control.cluster.errors import (
     Forbidden,
     Gone,
     Invalid,
+    LeadershipLost,
     MalformedAnswer,
     ServerFault,
     TooManyRequests,
@@ -197,6 +198,41 @@ async def test_slow_requests_cannot_delay_an_urgent_one(api: ScriptedApi) -> Non
         await connection.close()
 
 
+async def test_who_lost_the_lead_writes_nothing(api: ScriptedApi, connection: Connection) -> None:
+    """Once the lead is lost no change is sent, but what is urgent, the Lease itself, and reads are."""
+    connection.may_write = lambda: False
+
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        with pytest.raises(LeadershipLost, match=f"{method} {PODS}: not sent"):
+            await connection.request(method, PODS, body={})
+    assert api.seen == []
+
+    api.then(json({}), json({}))
+    await connection.request("GET", PODS)
+    await connection.request("PUT", PODS, body={}, urgent=True)
+    assert len(api.seen) == 2
+
+
+async def test_the_lead_is_asked_for_after_the_wait_for_a_slot(api: ScriptedApi) -> None:
+    """A change that waited behind others while the lead was lost is not sent."""
+    connection = api.connect(ConnectionSettings(requests_at_once=1))
+    try:
+        leads = True
+        connection.may_write = lambda: leads
+        api.then(hang())
+        slow = asyncio.create_task(connection.request("GET", PODS))
+        await asyncio.sleep(0.02)
+        waiting = asyncio.create_task(connection.request("POST", PODS, body={}))
+        await asyncio.sleep(0.02)
+        leads = False
+        slow.cancel()
+        with pytest.raises(LeadershipLost):
+            await waiting
+        assert len(api.seen) == 1
+    finally:
+        await connection.close()
+
+
 async def test_watches_take_no_slots(api: ScriptedApi) -> None:
     """Open watches leave the slots to requests."""
     connection = api.connect(ConnectionSettings(requests_at_once=1))
@@ -238,14 +274,11 @@ async def test_a_watch_yields_events_until_the_server_ends_it(api: ScriptedApi, 
 async def test_an_error_event_ends_the_watch(api: ScriptedApi, connection: Connection) -> None:
     """An ERROR event is raised as the error that its Status tells of, after the events before it."""
     api.then(watch(event("ADDED", "a", 1), {"type": "ERROR", "object": status(410, "Expired", "too old")}))
-    found = []
 
-    with pytest.raises(Gone, match=f"WATCH {PODS}: 410 Expired: too old"):
-        async with aclosing(connection.stream(PODS)) as events:
-            async for item in events:
-                found.append(item["type"])
-
-    assert found == ["ADDED"]
+    async with aclosing(connection.stream(PODS)) as events:
+        assert (await anext(events))["type"] == "ADDED"
+        with pytest.raises(Gone, match=f"WATCH {PODS}: 410 Expired: too old"):
+            await anext(events)
 
 
 async def test_an_error_event_without_code_is_the_server_s_fault(api: ScriptedApi, connection: Connection) -> None:

@@ -72,7 +72,8 @@ async def test_a_reference_may_be_given_instead_of_the_object() -> None:
     assert object_reference(reference) == reference
 
 
-async def test_repetitions_become_a_series(api: ScriptedApi, connection: Connection, now: list[float]) -> None:
+@pytest.mark.usefixtures("now")
+async def test_repetitions_become_a_series(api: ScriptedApi, connection: Connection) -> None:
     """The same again is counted on the first event; the count is written at powers of two."""
     recorder = EventRecorder(connection)
     api.then(*[json({})] * 4)

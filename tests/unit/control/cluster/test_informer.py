@@ -42,12 +42,15 @@ class Subject:
             connection,
             DEPLOYMENT,
             transform=options.pop("transform", text_of),
-            on_change=lambda old, new: self.on_change(old, new),
+            on_change=self._told,
             index=group_of,
             settings=settings,
             rng=random.Random(5),
             **options,
         )
+
+    def _told(self, old: str | None, new: str | None) -> None:
+        self.on_change(old, new)
 
 
 @asynccontextmanager
@@ -64,7 +67,7 @@ async def running(subject: Subject) -> AsyncIterator[Informer[str]]:
 async def until(condition: Callable[[], object]) -> None:
     """Wait until something is so, or fail after some seconds."""
     async with asyncio.timeout(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - a condition on plain state has no event
             await asyncio.sleep(0.002)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
 from marquee.control.cluster.store import ObjectKey, Store
 from tests.unit.control.cluster.scripted_api import group_of, made
@@ -102,8 +102,6 @@ class Race(RuleBasedStateMachine):
         assert {raw["metadata"]["name"]: raw for raw in self.store} == self.truth
 
 
-Race.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
-
-
-class TestRace(Race.TestCase):
-    """The store ends at the truth and tells of every change, for any order of events, answers and lists."""
+def test_the_store_ends_at_the_truth_and_tells_of_every_change() -> None:
+    """For any order of changes, events, own answers and lists."""
+    run_state_machine_as_test(Race, settings=settings(max_examples=150, stateful_step_count=30, deadline=None))

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import copy
+import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marquee.api.marketing_model import ResourceRequirements
+from marquee.api.schema import structural_schema
 from marquee.control.cluster.kinds import DEPLOYMENT
-from marquee.control.decide.syncing import is_in_sync
+from marquee.control.decide.syncing import _quantity, is_in_sync
 from marquee.control.render.deployment import deployment
 from tests.unit.control.builders import DEFAULTS, a_model, a_revision
 from tests.unit.control.world import with_defaults
 
+QUANTITY_PATTERN = structural_schema(ResourceRequirements)["properties"]["limits"]["additionalProperties"]["pattern"]
 MANIFEST = deployment(a_model(revision={"name": "churn-1"}), a_revision("churn-1"), DEFAULTS, image="example.com/p:1")
 
 
@@ -33,6 +38,8 @@ def _quantities(value: Any, name: str = "cpu") -> dict[str, Any]:
         (".5", "500m"),
         ("1024Mi", "1Gi"),
         ("1.5Gi", "1536Mi"),
+        ("1048576Ki", "1Gi"),
+        ("2Ti", "2048Gi"),
         ("1e3", "1k"),
         ("1E3", "1000"),
         ("1500M", "1.5G"),
@@ -62,6 +69,22 @@ def test_what_is_no_quantity_compares_as_text() -> None:
     assert is_in_sync(_quantities("lots"), _quantities("lots"))
     assert not is_in_sync(_quantities("lots"), _quantities("more"))
     assert not is_in_sync(_quantities("1"), {"resources": {"requests": {}}})
+
+
+@given(st.from_regex(rf"(?a){QUANTITY_PATTERN}", fullmatch=True))
+def test_every_quantity_that_the_schema_allows_is_understood(text: str) -> None:
+    """No amount that a model may ask for is compared as a text, unless it is beyond all bounds."""
+    exponent = re.search(r"[eE][+-]?(\d+)$", text)
+    if exponent is None or int(exponent[1]) < 100_000:
+        assert isinstance(_quantity(text), Decimal)
+        assert is_in_sync(_quantities(text), _quantities(f"0{text}"))
+
+
+@pytest.mark.parametrize("absurd", ["1e999999999", "1E+99999999", "1e-999999999"])
+def test_an_absurd_quantity_stops_nobody(absurd: str) -> None:
+    """A number beyond arithmetic equals itself alone."""
+    assert is_in_sync(_quantities(absurd), _quantities(absurd))
+    assert not is_in_sync(_quantities(absurd), _quantities("1"))
 
 
 def test_only_resources_hold_quantities() -> None:

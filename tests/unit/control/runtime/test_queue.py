@@ -14,7 +14,7 @@ from marquee.control.runtime.queue import QueueSettings, WorkQueue
 from tests.unit.control.runtime.virtual_time import run_virtually
 
 
-class Busy(Exception):
+class BusyError(Exception):
     """A refusal that says when to come back."""
 
     def __init__(self, retry_after: float | None) -> None:
@@ -23,7 +23,7 @@ class Busy(Exception):
 
 
 NO_JITTER = QueueSettings(
-    backoff=Backoff(initial_seconds=1, factor=2, maximum_seconds=60, jitter=0), expected_errors=(ValueError, Busy)
+    backoff=Backoff(initial_seconds=1, factor=2, maximum_seconds=60, jitter=0), expected_errors=(ValueError, BusyError)
 )
 
 
@@ -32,7 +32,7 @@ class Worker:
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds
-        self.script: dict[str, list[float | None | BaseException]] = {}
+        self.script: dict[str, list[float | BaseException | None]] = {}
         self.started: list[tuple[float, str]] = []
         self.finished: list[str] = []
         self.running: list[str] = []
@@ -218,7 +218,7 @@ def test_an_error_may_ask_for_patience() -> None:
     async def scenario() -> None:
         queue: WorkQueue[str] = WorkQueue(settings=NO_JITTER)
         worker = Worker()
-        worker.script["a"] = [Busy(30.0), Busy(None), Busy(1e9)]
+        worker.script["a"] = [BusyError(30.0), BusyError(None), BusyError(1e9)]
         async with working(queue, worker):
             queue.add("a")
             await asyncio.sleep(10)

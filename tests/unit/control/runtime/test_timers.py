@@ -92,7 +92,7 @@ def test_a_thousand_keys_cost_one_handle_and_bounded_memory() -> None:
     """Rescheduling a thousand keys a hundred times leaves one loop timer and a heap of the keys' order."""
 
     async def scenario() -> None:
-        timers = Timers(lambda _: None)
+        timers: Timers[int] = Timers(lambda _: None)
         rng = random.Random(1)
         for _ in range(100):
             for key in range(1000):

@@ -14,7 +14,7 @@ _LATEST_SECONDS = 100_000.0
 """No test means to live longer than a day; one that does waits for what will not happen."""
 
 
-class _JumpingSelector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]  # the platform's best one
+class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0

@@ -1,0 +1,176 @@
+"""The Deployment of one revision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from marquee.api.model_revision import ModelRevision
+from marquee.contract import pod
+from marquee.control.render import deployment as rendering
+from marquee.control.snapshot import Defaults
+from tests.support import samples
+from tests.unit.control.builders import DEFAULTS, MODEL, NAMESPACE, a_model, a_revision, digest_of
+
+
+def _render(uri: str = "s3://models/churn/1", **spec: Any) -> dict[str, Any]:
+    body = samples.revision("churn-1", of=MODEL, namespace=NAMESPACE, uri=uri, digest=digest_of("churn-1"))
+    model = a_model(revision={"name": "churn-1"}, **spec)
+    return rendering.deployment(model, ModelRevision.model_validate(body), DEFAULTS, image="example.com/p:1")
+
+
+def _pod(manifest: dict[str, Any]) -> dict[str, Any]:
+    spec: dict[str, Any] = manifest["spec"]["template"]["spec"]
+    return spec
+
+
+def _container(manifest: dict[str, Any]) -> dict[str, Any]:
+    (container,) = _pod(manifest)["containers"]
+    return dict(container)
+
+
+def _settings(manifest: dict[str, Any]) -> dict[str, str]:
+    return {entry["name"]: entry["value"] for entry in _container(manifest)["env"]}
+
+
+def test_the_replicas_are_left_out() -> None:
+    """An apply can never reset what a scaler has set."""
+    assert "replicas" not in _render()["spec"]
+
+
+def test_it_selects_its_own_pods_alone() -> None:
+    """The selector names model and revision, is part of the pods' labels, and holds nothing that may change."""
+    spec = _render(owner={"team": "other", "contact": "abc"})["spec"]
+    assert spec["selector"]["matchLabels"] == {"marquee.dev/model": "churn", "marquee.dev/revision": "churn-1"}
+    assert spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items()
+    assert spec["template"]["metadata"]["labels"]["marquee.dev/team"] == "other"
+
+
+def test_a_change_never_takes_a_pod_away_first() -> None:
+    """New pods are ready before old ones go."""
+    strategy = _render()["spec"]["strategy"]
+    assert strategy == {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+
+
+def test_the_pod_is_told_which_bytes_to_serve() -> None:
+    """Model, revision, artifact and digest reach the predictor by the names of the contract."""
+    assert _settings(_render(serving={"threads": 3, "maxRequestBytes": 2048})) == {
+        "MARQUEE_MODEL": "churn",
+        "MARQUEE_NAMESPACE": "crm",
+        "MARQUEE_REVISION": "churn-1",
+        "MARQUEE_ARTIFACT_URI": "s3://models/churn/1",
+        "MARQUEE_ARTIFACT_DIGEST": digest_of("churn-1"),
+        "MARQUEE_MAX_REQUEST_BYTES": "2048",
+        "MARQUEE_THREADS": "3",
+        "MARQUEE_DRAIN_SECONDS": "10",
+    }
+
+
+def test_a_service_behind_the_front_is_named() -> None:
+    """`spec.serving.service` reaches the predictor, and only when it is set."""
+    assert _settings(_render(serving={"service": "bentos.churn:Churn"}))["MARQUEE_SERVICE"] == "bentos.churn:Churn"
+    assert "MARQUEE_SERVICE" not in _settings(_render())
+
+
+def test_a_volume_is_mounted_where_the_contract_says() -> None:
+    """``pvc://CLAIM/PATH`` is found under the claim's name."""
+    manifest = _render(uri="pvc://claim-1/churn/1")
+    assert {"name": "source", "persistentVolumeClaim": {"claimName": "claim-1", "readOnly": True}} in _pod(manifest)[
+        "volumes"
+    ]
+    mounts = {mount["name"]: mount["mountPath"] for mount in _container(manifest)["volumeMounts"]}
+    assert mounts == {
+        "artifacts": pod.ARTIFACT_CACHE_PATH,
+        "tmp": "/tmp",  # noqa: S108 - a path inside the container
+        "source": f"{pod.PVC_MOUNT_ROOT}/claim-1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("uri", "claim"),
+    [
+        ("pvc://claim/a/b", "claim"),
+        ("pvc://claim/", "claim"),
+        ("pvc://team.claim-2/a", "team.claim-2"),
+        ("s3://claim/a", None),
+        ("file:///pvc://claim/a", None),
+    ],
+)
+def test_the_claim_is_the_authority_of_the_uri(uri: str, claim: str | None) -> None:
+    """Only a pvc artifact lies on a claim."""
+    assert rendering.claim_of(uri) == claim
+
+
+def test_an_artifact_elsewhere_mounts_nothing() -> None:
+    """Without a claim there are only the pod's own volumes."""
+    assert [volume["name"] for volume in _pod(_render())["volumes"]] == ["artifacts", "tmp"]
+
+
+def test_ports_and_probes_speak_the_contract() -> None:
+    """Predictions and metrics on their ports; health by the Open Inference Protocol's paths."""
+    container = _container(_render())
+    assert {port["name"]: port["containerPort"] for port in container["ports"]} == {
+        "http": pod.SERVING_PORT,
+        "metrics": pod.METRICS_PORT,
+    }
+    assert container["startupProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": "http"}
+    assert container["readinessProbe"]["httpGet"] == {"path": "/v2/health/ready", "port": "http"}
+    assert container["livenessProbe"]["httpGet"] == {"path": "/v2/health/live", "port": "http"}
+
+
+def test_a_slow_start_has_the_time_of_the_deadline() -> None:
+    """The kubelet kills no pod that may still become ready before the rollout gives up."""
+    manifest = _render(rollout={"progressDeadlineSeconds": 900})
+    probe = _container(manifest)["startupProbe"]
+    assert probe["periodSeconds"] * probe["failureThreshold"] == manifest["spec"]["progressDeadlineSeconds"] == 900
+
+
+def test_there_is_time_to_drain() -> None:
+    """The grace period holds the wait before SIGTERM and the front's own draining, with a margin."""
+    spec = _pod(_render())
+    before = _container(_render())["lifecycle"]["preStop"]["sleep"]["seconds"]
+    draining = int(_settings(_render())["MARQUEE_DRAIN_SECONDS"])
+    assert before >= 1
+    assert spec["terminationGracePeriodSeconds"] > before + draining
+
+
+def test_requests_and_limits_are_passed_on() -> None:
+    """What the spec says, in its own words; what it leaves out is left out."""
+    resources = {"requests": {"cpu": "1000m"}, "limits": {"example.com/gpu": 1}}
+    assert _container(_render(serving={"resources": resources}))["resources"] == resources
+    assert _container(_render(serving={"resources": {}}))["resources"] == {}
+    assert _container(_render())["resources"] == {
+        "requests": {"cpu": "100m", "memory": "256Mi"},
+        "limits": {"memory": "512Mi"},
+    }
+
+
+def test_where_pods_run_is_passed_on() -> None:
+    """Node selector and tolerations, as in a Pod."""
+    tolerations = [
+        {"key": "spot", "operator": "Equal", "value": "true", "effect": "NoSchedule"},
+        {"operator": "Exists"},
+    ]
+    spec = _pod(_render(serving={"nodeSelector": {"pool": "gpu"}, "tolerations": tolerations}))
+    assert spec["nodeSelector"] == {"pool": "gpu"}
+    assert spec["tolerations"] == tolerations
+    assert not {"nodeSelector", "tolerations", "imagePullSecrets"} & set(_pod(_render()))
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(None, "IfNotPresent"), ("Always", "Always"), ("Never", "Never")])
+def test_the_pull_policy_is_the_models_or_the_operators(asked: str | None, expected: str) -> None:
+    """A model may say when its image is fetched."""
+    serving = {} if asked is None else {"imagePullPolicy": asked}
+    assert _container(_render(serving=serving))["imagePullPolicy"] == expected
+
+
+def test_the_image_is_the_one_that_was_decided() -> None:
+    """Rendering does not choose an image: what the operator's default is does not matter here."""
+    model = a_model(revision={"name": "churn-1"})
+    manifests = [
+        rendering.deployment(model, a_revision("churn-1"), Defaults(predictor_image=image), image="example.com/pinned")
+        for image in ("a", "b")
+    ]
+    assert manifests[0] == manifests[1]
+    assert _container(manifests[0])["image"] == "example.com/pinned"
