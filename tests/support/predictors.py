@@ -43,7 +43,7 @@ class Predictors:
         self.proven: Counter[Arm] = Counter()
         """Probes answered truthfully."""
 
-    def lie(self, namespace: str, revision: str, **fields: str) -> None:
+    def lie(self, namespace: str, revision: str, /, **fields: str) -> None:
         """Have a revision's pods answer with other values from now on; without fields: with the truth again.
 
         ``status`` makes them answer with that HTTP status; the rest are fields of `ProbeReply`.

@@ -18,6 +18,8 @@ class Wire:
         self._listener: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
         self.is_cut = False
         self.url = ""
 
@@ -31,6 +33,7 @@ class Wire:
     ) -> None:
         assert self._listener is not None
         self._listener.close()
+        self.release()
         self.cut()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -43,6 +46,14 @@ class Wire:
     def mend(self) -> None:
         """Pass new connections on again."""
         self.is_cut = False
+
+    def hold(self) -> None:
+        """Keep back what the server says; nothing is lost."""
+        self._flows.clear()
+
+    def release(self) -> None:
+        """Let through what was held back, and what follows."""
+        self._flows.set()
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -58,13 +69,14 @@ class Wire:
             writer.transport.abort()
             return
         self._open |= {writer, far_writer}
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer, holds=True))
         self._open -= {writer, far_writer}
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.transport.abort()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, holds: bool = False) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65536):
+                if holds:
+                    await self._flows.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()

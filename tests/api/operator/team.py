@@ -40,10 +40,12 @@ class Team:
         answer = self.cluster.server.create(collection("ModelRevision", self.namespace), body)
         assert answer.accepted, answer.message
 
-    def model(self, name: str, revision: str, **spec: Any) -> None:
-        """Apply a model that pins a revision; ``spec`` replaces whole blocks."""
-        spec = {"rollout": QUICK} | spec
-        body = samples.model(name, revision=revision, namespace=self.namespace, **spec)
+    def model(self, name: str, wanted: str | Object, **spec: Any) -> None:
+        """Apply a model that pins a revision, or has another reference; ``spec`` replaces whole blocks."""
+        reference = {"name": wanted} if isinstance(wanted, str) else wanted
+        spec = {"rollout": QUICK, "revision": reference} | spec
+        body = samples.model(name, revision="", namespace=self.namespace)
+        body["spec"] |= spec
         answer = self.cluster.server.send(
             "PATCH",
             self.path("MarketingModel", name),
@@ -149,13 +151,18 @@ class Team:
         return {"serving": {"nodeSelector": HELD}} | spec
 
     def pod_says(self, revision: str, status: Object) -> None:
-        """Write the status of the revision's only pod, as a kubelet does."""
-        self.wait(lambda: self._pods_of(revision), f"{revision} has a pod")
-        (pod,) = self._pods_of(revision)
+        """Write the status of the revision's only held pod, as a kubelet does."""
+        self.wait(lambda: self._held_pods_of(revision), f"{revision} has a held pod")
+        (pod,) = self._held_pods_of(revision)
         self.edit("Pod", pod["metadata"]["name"], {"status": status}, subresource="status")
 
-    def _pods_of(self, revision: str) -> list[Object]:
-        return [pod for pod in self.list("Pod") if pod["metadata"]["labels"]["marquee.dev/revision"] == revision]
+    def _held_pods_of(self, revision: str) -> list[Object]:
+        return [
+            pod
+            for pod in self.list("Pod")
+            if pod["metadata"]["labels"]["marquee.dev/revision"] == revision
+            and pod["spec"].get("nodeSelector", {}).items() >= HELD.items()
+        ]
 
     def operators_writes(self, since: float) -> list[str]:
         """What any operator has written in this namespace since that time (`time.time`), by the audit log."""

@@ -64,7 +64,7 @@ def test_deleting_the_serving_revision_stops_nothing(team: Team) -> None:
 
 def test_a_model_follows_the_newest_revision_of_its_channel(team: Team) -> None:
     """A label is a promotion: the newest revision with it takes over, without a change of the model."""
-    team.model("lead", "", revision=STABLE_CHANNEL)
+    team.model("lead", STABLE_CHANNEL)
     message = team.fails("lead", "NoRevisionMatches")["message"]
     assert "no ModelRevision of model 'lead' carries channel=stable; create or label one" in message
     team.revision("lead-v1", labels={"channel": "stable"})

@@ -74,14 +74,11 @@ def test_a_selector_edited_during_a_rollout_is_put_back(lead: Team, selected: st
 def test_a_stable_deployment_that_vanishes_during_a_rollout_comes_back(lead: Team) -> None:
     """Users keep the revision that they have."""
     begin(lead)
-    old = lead.the("Deployment", "lead-v1")["metadata"]["uid"]
     lead.delete("Deployment", "lead-v1")
-    lead.wait(
-        lambda: (lead.get("Deployment", "lead-v1") or {}).get("status", {}).get("availableReplicas") == 1
-        and lead.the("Deployment", "lead-v1")["metadata"]["uid"] != old,
-        "stable is back",
-    )
+    lead.pod_says("lead-v1", ready(lead.cluster.spare_address))
+    lead.wait(lambda: lead.status("lead")["stable"]["readyReplicas"] == 1, "stable is back")
     assert lead.receives("lead") == "lead-v1"
+    assert lead.names("Deployment") == ["lead-v1", "lead-v2"]
 
 
 def test_going_back_removes_the_new_revision(lead: Team) -> None:

@@ -27,7 +27,9 @@ def main() -> int:
     log = structlog.get_logger("marquee")
 
     try:
-        with asyncio.Runner(loop_factory=(uvloop.new_event_loop if __import__('os').environ.get('UV') else None)) as runner:
+        with asyncio.Runner(
+            loop_factory=(uvloop.new_event_loop if __import__("os").environ.get("UV") else None)
+        ) as runner:
             runner.run(run(settings))
     except BaseExceptionGroup as group:
         return _end(log, list(_leaves(group)))

@@ -69,9 +69,8 @@ def _wanted(snapshot: Snapshot, facts: Facts, row: Row) -> Iterator[tuple[Kind, 
     yield NETWORK_POLICY, children.network_policy(model)
     yield POD_DISRUPTION_BUDGET, children.pod_disruption_budget(model)
     if (lost := _lost_stable(snapshot, facts)) is not None:
-        yield DEPLOYMENT, deployment(model, lost, snapshot.defaults, image=_image(snapshot, lost))
-    revision = facts.revision
-    yield DEPLOYMENT, deployment(model, revision, snapshot.defaults, image=_image(snapshot, revision))
+        yield DEPLOYMENT, _deployment(snapshot, lost)
+    yield DEPLOYMENT, _deployment(snapshot, facts.revision)
     yield (
         SERVICE,
         children.service(model, revision=serving, annotations=_traffic_annotations(snapshot, facts, row)),
@@ -88,15 +87,12 @@ def _lost_stable(snapshot: Snapshot, facts: Facts) -> ModelRevision | None:
     return snapshot.revision(facts.stable.name)
 
 
-def _image(snapshot: Snapshot, revision: ModelRevision) -> str:
-    """The model's image; else what the revision was first deployed with; else the operator's default."""
-    if snapshot.model.spec.serving.image:
-        return snapshot.model.spec.serving.image
+def _deployment(snapshot: Snapshot, revision: ModelRevision) -> dict[str, Any]:
+    """The revision's Deployment; its default image is the one of its first deployment, whatever it is now."""
     state = snapshot.deployment(revision.metadata.name)
-    if state is None:
-        return snapshot.defaults.predictor_image
-    containers = state.child.manifest()["spec"]["template"]["spec"]["containers"]
-    return next((str(c["image"]) for c in containers if c["name"] == "predictor"), snapshot.defaults.predictor_image)
+    first = state.child.annotations.get(names.ANNOTATION_DEFAULT_IMAGE) if state is not None else None
+    image = first or snapshot.defaults.predictor_image
+    return deployment(snapshot.model, revision, snapshot.defaults, default_image=image)
 
 
 def _traffic_annotations(snapshot: Snapshot, facts: Facts, row: Row) -> dict[str, str]:

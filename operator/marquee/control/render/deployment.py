@@ -20,9 +20,14 @@ KILL_MARGIN_SECONDS: Final = 15
 _PVC_SCHEME: Final = "pvc://"
 
 
-def deployment(model: MarketingModel, revision: ModelRevision, defaults: Defaults, *, image: str) -> dict[str, Any]:
+def deployment(
+    model: MarketingModel, revision: ModelRevision, defaults: Defaults, *, default_image: str
+) -> dict[str, Any]:
     """The manifest. It leaves ``replicas`` out: the number is written through the scale subresource only,
-    so that no apply can ever reset what a scaler has set."""
+    so that no apply can ever reset what a scaler has set.
+
+    ``default_image`` runs unless the model names an image, and is remembered on the Deployment either way.
+    """
     name = revision.metadata.name
     selector = names.pod_selector(model, name)
     content = {
@@ -33,11 +38,13 @@ def deployment(model: MarketingModel, revision: ModelRevision, defaults: Default
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
                 "metadata": {"labels": names.model_labels(model) | selector},
-                "spec": _pod_spec(model, revision, defaults, image),
+                "spec": _pod_spec(model, revision, defaults, model.spec.serving.image or default_image),
             },
         }
     }
-    return names.manifest(model, "apps/v1", "Deployment", name, content, labels={names.LABEL_REVISION: name})
+    labels = {names.LABEL_REVISION: name}
+    annotations = {names.ANNOTATION_DEFAULT_IMAGE: default_image}
+    return names.manifest(model, "apps/v1", "Deployment", name, content, labels=labels, annotations=annotations)
 
 
 def claim_of(uri: str) -> str | None:

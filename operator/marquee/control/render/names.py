@@ -21,6 +21,8 @@ MANAGED_SELECTOR: Final = f"{LABEL_MANAGED_BY}={MANAGED_BY}"
 ANNOTATION_RENDERED: Final = f"{GROUP}/rendered"
 """Digest of the manifest as it was applied: tells apart "somebody removed a field" from "we never set it"."""
 ANNOTATION_CONTACT: Final = f"{GROUP}/contact"
+ANNOTATION_DEFAULT_IMAGE: Final = f"{GROUP}/default-image"
+"""On a Deployment: the operator's image of the time when its revision was first deployed."""
 ANNOTATION_SWITCHED_AT: Final = f"{GROUP}/switched-at"
 ANNOTATION_PREVIOUS_REVISION: Final = f"{GROUP}/previous-revision"
 

@@ -152,7 +152,14 @@ def test_the_status_fits_its_schema() -> None:
 
 def test_a_promotion_is_dated() -> None:
     """status.stable changes with the first look after the switch, and says since when."""
-    observed = snapshot(wanted="churn-2", serving="churn-2", proven="churn-1", arms={"churn-2": READY}, probe=PASSED)
+    observed = snapshot(
+        wanted="churn-2",
+        serving="churn-2",
+        proven="churn-1",
+        switched=Switched("churn-1", 0),
+        arms={"churn-2": READY},
+        probe=PASSED,
+    )
     stable = decide(observed).status.stable
     assert stable is not None
     assert (stable.revision, stable.digest, stable.since) == ("churn-2", digest_of("churn-2"), timestamp(NOW))

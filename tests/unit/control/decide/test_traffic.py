@@ -11,8 +11,22 @@ from marquee.control.cluster.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER,
 from marquee.control.decide import decide
 from marquee.control.decide.plan import Apply, Plan
 from marquee.control.render import names
+from marquee.control.render.deployment import deployment
 from marquee.control.snapshot import Defaults, Snapshot
-from tests.unit.control.builders import DEFAULTS, NOW, READY, STARTING, Arm, Switched, a_pod, a_probe, snapshot, stored
+from tests.unit.control.builders import (
+    DEFAULTS,
+    NOW,
+    READY,
+    STARTING,
+    Arm,
+    Switched,
+    a_model,
+    a_pod,
+    a_probe,
+    a_revision,
+    snapshot,
+    stored,
+)
 
 HPA = {"class": "HPA", "minReplicas": 2, "maxReplicas": 9}
 PASSED = a_probe("churn-2", passed=True)
@@ -270,6 +284,26 @@ class TestImages:
             wanted="churn-1", stable="churn-1", arms={"churn-1": READY}, pod={"image": "example.com/own:3"}
         )
         assert _image(decide(observed)) == "example.com/own:3"
+
+    def test_without_an_image_in_the_spec_the_first_default_returns(self) -> None:
+        """A model that named an image and no longer does runs what it was first deployed with, not what it named."""
+        observed = snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": READY})
+        (state,) = observed.deployments
+        named = a_model(revision={"name": "churn-1"}, serving={"image": "example.com/own:3"})
+        manifest = deployment(named, a_revision("churn-1"), DEFAULTS, default_image=DEFAULTS.predictor_image)
+        before = replace(state, child=stored(DEPLOYMENT, manifest, generation=2))
+        newer = Defaults(predictor_image="registry.example.com/predictor:2")
+        plan = decide(replace(observed, deployments=(before,), defaults=newer))
+        assert _image(plan) == DEFAULTS.predictor_image
+
+    def test_an_image_that_somebody_else_set_is_put_back(self) -> None:
+        """`kubectl set image` on a Deployment of ours does not decide what users are served with."""
+        observed = snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": READY})
+        (state,) = observed.deployments
+        manifest = state.child.manifest()
+        manifest["spec"]["template"]["spec"]["containers"][0]["image"] = "example.com/evil"
+        edited = replace(state, child=stored(DEPLOYMENT, manifest, generation=2))
+        assert _image(decide(replace(observed, deployments=(edited,)))) == DEFAULTS.predictor_image
 
     def test_a_lost_deployment_comes_back_with_the_default_of_today(self) -> None:
         """Nothing remembers the image of a Deployment that is gone."""

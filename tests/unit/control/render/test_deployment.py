@@ -17,7 +17,7 @@ from tests.unit.control.builders import DEFAULTS, MODEL, NAMESPACE, a_model, a_r
 def _render(uri: str = "s3://models/churn/1", **spec: Any) -> dict[str, Any]:
     body = samples.revision("churn-1", of=MODEL, namespace=NAMESPACE, uri=uri, digest=digest_of("churn-1"))
     model = a_model(revision={"name": "churn-1"}, **spec)
-    return rendering.deployment(model, ModelRevision.model_validate(body), DEFAULTS, image="example.com/p:1")
+    return rendering.deployment(model, ModelRevision.model_validate(body), DEFAULTS, default_image="example.com/p:1")
 
 
 def _pod(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +169,9 @@ def test_the_image_is_the_one_that_was_decided() -> None:
     """Rendering does not choose an image: what the operator's default is does not matter here."""
     model = a_model(revision={"name": "churn-1"})
     manifests = [
-        rendering.deployment(model, a_revision("churn-1"), Defaults(predictor_image=image), image="example.com/pinned")
+        rendering.deployment(
+            model, a_revision("churn-1"), Defaults(predictor_image=image), default_image="example.com/pinned"
+        )
         for image in ("a", "b")
     ]
     assert manifests[0] == manifests[1]
