@@ -85,6 +85,9 @@ lock: $(VENV)/ready ## compile the hash-pinned requirements again from pyproject
 	$(call stage,requirements)
 	@$(LOCK) --all-extras -o requirements/dev.txt
 	@for extra in operator front models; do $(LOCK) --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt; done
+	@$(subst 3.11,3.13,$(LOCK)) --extra models -c requirements/dev.txt -o requirements/models-without-torch.txt \
+	  $$(sed -nE 's/^(torch|triton|nvidia-[a-z0-9-]+|sympy|mpmath|networkx|jinja2|markupsafe|filelock)==.*/--no-emit-package \1/p' requirements/models.txt)
+	@echo 'hatchling>=1.27' | $(subst pyproject.toml,-,$(LOCK)) -c requirements/dev.txt -o requirements/build.txt
 
 $(VENV)/ready: requirements/bootstrap.txt requirements/dev.txt pyproject.toml
 	$(call stage,Python environment in $(VENV))

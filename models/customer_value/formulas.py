@@ -61,8 +61,8 @@ def expected_purchases(
     """Purchases in the next ``weeks`` weeks, given the past; [BG/NBD] eq. 10.
 
     The equation's hypergeometric function is taken through Euler's transformation,
-    F(r+x, b+x; c; z) = (1-z)^(a-1-r-x) F(a+b-1-r, a-1; c; z) with c = a+b+x-1, which cancels the large powers: for
-    frequent customers the plain series loses all digits.
+    F(r+x, b+x; c; z) = (1-z)^(a-1-r-x) F(a+b-1-r, a-1; c; z) with c = a+b+x-1. It cancels the powers that overflow for
+    thousands of purchases, and the series that is left needs no more terms for frequent customers than for others.
     """
     if abs(model.a - 1) < _SINGULAR:
         below, above = (

@@ -49,6 +49,7 @@ class Api:
 
         Raises:
             Refused: the API server said no.
+
         """
         headers = {"Content-Type": "application/merge-patch+json" if merge else "application/json"}
         async with self.session.request(method, path, json=body, headers=headers) as answer:

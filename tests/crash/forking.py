@@ -69,6 +69,7 @@ class ForkServer:
             name: Of its log file, which is appended to.
             kubeconfig: Which API server, as whom.
             settings: ``MARQUEE_OPERATOR_*`` without the prefix, in lower case.
+
         """
         assert self._server is not None
         assert self._server.stdin is not None

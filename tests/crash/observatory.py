@@ -71,6 +71,7 @@ class Observatory:
 
         Raises:
             TimeoutError: it did not in time.
+
         """
         async with asyncio.timeout(timeout_seconds):
             while not holds():

@@ -59,6 +59,7 @@ class Proxy:
         before: Awaited with each write before it is forwarded; what it returns is the answer, and nothing is forwarded.
         after: Awaited with each write when the API server has answered and the operator has not heard of it.
         writes: All writes so far.
+
     """
 
     def __init__(self, plane: ControlPlane, folder: Path, name: str) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bentos.front.artifact import verify
+from bentos.front.predictor import Predictor
+from bentos.front.runtimes import load_runtime
 from marquee.contract.manifest import MANIFEST_NAME, Manifest, OnnxRuntime, PythonRuntime
 from models.customer_value.reproduction import PUBLISHED
 from models.customer_value.serving import CustomerValueModel
@@ -77,6 +80,7 @@ def test_the_artifact_scores_customers(lead_scoring: tuple[dict[str, Any], Path]
     assert probability.mean() == pytest.approx(data.bought.mean(), abs=0.01)
     example = run_onnx(graph, matrix(manifest.inputs, [manifest.example]))
     assert 0 < example[0] < 1
+    assert served_example(folder) == pytest.approx([example[0]])
 
 
 def test_the_profile_covers_every_field_and_every_customer(lead_scoring: tuple[dict[str, Any], Path]) -> None:
@@ -106,12 +110,20 @@ def test_customer_value_is_the_same_to_the_last_byte_in_two_processes(tmp_path: 
 
 
 def check_customer_value(folder: Path) -> None:
-    """The entry point loads the artifact and answers its example."""
+    """The entry point loads the artifact, and a predictor's answers are its own."""
     manifest = manifest_in(folder)
     assert manifest.runtime == PythonRuntime(entrypoint="models.customer_value.serving:CustomerValueModel")
     answers = CustomerValueModel(folder).predict(matrix(manifest.inputs, [manifest.example]))
-    assert set(answers) == {field.name for field in manifest.outputs}
     assert all(np.isfinite(answer).all() and answer[0] > 0 for answer in answers.values())
+    assert [answers[field.name][0] for field in manifest.outputs] == served_example(folder)
+
+
+def served_example(folder: Path) -> list[float]:
+    """What a predictor answers to the artifact's example, after it has verified and warmed it up."""
+    artifact = verify(folder, Manifest.digest_of((folder / MANIFEST_NAME).read_bytes()))
+    predictor = Predictor(artifact, load_runtime(artifact, threads=1))
+    predictor.warm_up()
+    return [float(column[0]) for column in predictor.predict_now(predictor.example)]
 
 
 GRAPH_DIGEST = """

@@ -29,6 +29,7 @@ class Predictors:
     Args:
         plane: Whose pods.
         addresses: Addresses that the pods may have.
+
     """
 
     def __init__(self, plane: ControlPlane, addresses: list[str]) -> None:

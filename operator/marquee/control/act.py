@@ -12,8 +12,8 @@ from typing import Any, Final, Protocol
 from marquee.api.conditions import Reason
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.errors import Conflict, Forbidden, Invalid
-from marquee.control.cluster.kinds import DEPLOYMENT, Kind
 from marquee.control.decide.plan import Apply, Plan, Probe
+from marquee.control.kinds import DEPLOYMENT, Kind
 from marquee.control.render import names
 from marquee.control.snapshot import ModelKey
 

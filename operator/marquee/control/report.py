@@ -11,8 +11,8 @@ from marquee.api.types import API_VERSION, timestamp
 from marquee.control.act import Refusal
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.errors import ApiError, NotFound
-from marquee.control.cluster.kinds import MARKETING_MODEL
 from marquee.control.decide.plan import Notice, Plan
+from marquee.control.kinds import MARKETING_MODEL
 from marquee.control.snapshot import Snapshot
 
 

@@ -11,7 +11,7 @@ import orjson
 
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_revision import ModelRevision
-from marquee.control.cluster.kinds import Kind
+from marquee.control.kinds import Kind
 
 ModelKey = tuple[str, str]
 """Namespace and name of a MarketingModel: what the queue holds and every cache is asked for."""

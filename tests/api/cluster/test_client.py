@@ -17,7 +17,7 @@ from marquee.control.cluster.errors import (
     NotFound,
     Unauthorized,
 )
-from marquee.control.cluster.kinds import DEPLOYMENT, MARKETING_MODEL, NAMESPACE, SERVICE_ACCOUNT
+from marquee.control.kinds import DEPLOYMENT, MARKETING_MODEL, NAMESPACE, SERVICE_ACCOUNT
 from tests.api.cluster.conftest import Connect
 
 Manifest = dict[str, Any]

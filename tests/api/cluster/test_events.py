@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from marquee.control.cluster.client import Client
-from marquee.control.cluster.kinds import DEPLOYMENT, EVENT, NAMESPACE
+from marquee.control.kinds import DEPLOYMENT, EVENT, NAMESPACE
 
 
 async def events_in(client: Client, namespace: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from marquee.control.cluster.client import Client
 from marquee.control.cluster.connection import Connection
 from marquee.control.cluster.errors import ClusterError
 from marquee.control.cluster.informer import Informer, InformerSettings
-from marquee.control.cluster.kinds import DEPLOYMENT, NAMESPACE
+from marquee.control.kinds import DEPLOYMENT, NAMESPACE
 from marquee.control.runtime.backoff import Backoff
 from tests.api.cluster.conftest import Connect
 from tests.api.cluster.wire import Wire

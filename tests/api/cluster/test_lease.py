@@ -9,8 +9,8 @@ from localcluster import ControlPlane
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.connection import Connection
 from marquee.control.cluster.errors import LeadershipLost
-from marquee.control.cluster.kinds import LEASE
 from marquee.control.cluster.lease import LeaderElection, LeaseSettings
+from marquee.control.kinds import LEASE
 from tests.api.cluster.conftest import Connect
 from tests.api.cluster.wire import Wire
 

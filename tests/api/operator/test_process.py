@@ -18,6 +18,7 @@ from tests.support.apiserver import ApiServer
 from tests.support.kinds import collection
 from tests.support.operator import OperatorProcess
 
+
 def test_the_pages_tell_health_and_numbers(team: Team, operator: OperatorProcess) -> None:
     """Probes answer ok; the metrics name models, queue, requests and who leads."""
     team.revision("lead-v1")

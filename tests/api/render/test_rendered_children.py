@@ -9,7 +9,8 @@ import pytest
 
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_revision import ModelRevision
-from marquee.control.cluster.kinds import (
+from marquee.control.decide.syncing import is_in_sync
+from marquee.control.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     NETWORK_POLICY,
@@ -18,7 +19,6 @@ from marquee.control.cluster.kinds import (
     SERVICE_ACCOUNT,
     Kind,
 )
-from marquee.control.decide.syncing import is_in_sync
 from marquee.control.observe import transforms
 from marquee.control.render import children, deployment, names
 from marquee.control.snapshot import Defaults

@@ -7,7 +7,7 @@ import time
 from statistics import median
 from typing import Any, Final
 
-from marquee.control.cluster.kinds import DEPLOYMENT, MARKETING_MODEL
+from marquee.control.kinds import DEPLOYMENT, MARKETING_MODEL
 from tests.bench.control.auditing import Requests
 from tests.bench.control.creating import SETTLE_SECONDS, Awaited, is_ready
 from tests.bench.control.operating import running_operator

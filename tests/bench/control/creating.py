@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from marquee.control.cluster.kinds import DEPLOYMENT, MARKETING_MODEL, MODEL_REVISION, Kind
+from marquee.control.kinds import DEPLOYMENT, MARKETING_MODEL, MODEL_REVISION, Kind
 from tests.bench.control.auditing import Requests
 from tests.bench.control.operating import Operator
 from tests.bench.control.plane import Plane

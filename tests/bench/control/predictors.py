@@ -11,7 +11,7 @@ from aiohttp import web
 
 from marquee.contract.pod import PROBE_PATH, SERVING_PORT, ProbeReply, Setting
 from marquee.control.cluster.connection import Connection
-from marquee.control.cluster.kinds import POD
+from marquee.control.kinds import POD
 from tests.bench.control.watch import Watch
 
 _POD_KNOWN_SECONDS: Final = 5.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from localcluster.stages import Stages
 from tests.bench.control.auditing import Requests
-from tests.bench.control.converged import requests_of_resync, requests_of_restart, update_seconds
+from tests.bench.control.converged import requests_of_restart, requests_of_resync, update_seconds
 from tests.bench.control.creating import Creation, create_floor, create_models
 from tests.bench.control.operating import running_operator
 from tests.bench.control.plane import running_plane

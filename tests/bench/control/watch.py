@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from marquee.control.cluster.connection import Connection
-from marquee.control.cluster.kinds import Kind
+from marquee.control.kinds import Kind
 
 
 @dataclass

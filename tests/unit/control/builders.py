@@ -10,7 +10,7 @@ from typing import Any, Final
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_revision import ModelRevision
 from marquee.api.types import timestamp
-from marquee.control.cluster.kinds import (
+from marquee.control.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     NETWORK_POLICY,

@@ -18,9 +18,9 @@ import orjson
 
 from marquee.api.types import timestamp
 from marquee.contract.pod import Failure, FailureReason
-from marquee.control.cluster.kinds import DEPLOYMENT, POD, SERVICE, Kind
 from marquee.control.decide import decide
 from marquee.control.decide.plan import Apply, Delete, Plan, Probe, Scale
+from marquee.control.kinds import DEPLOYMENT, POD, SERVICE, Kind
 from marquee.control.observe import transforms
 from marquee.control.observe.children import Children, Owned
 from marquee.control.observe.observer import Observer

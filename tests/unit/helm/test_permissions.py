@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from marquee.control.cluster import kinds
+from marquee.control import kinds
 from tests.support import chart
 
 RBAC: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")

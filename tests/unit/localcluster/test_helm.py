@@ -28,7 +28,7 @@ def test_rendering_assumes_the_kubernetes_of_its_client() -> None:
 
 def test_go_mod_without_a_release_is_told() -> None:
     """A pseudo-version or a missing line cannot give a version."""
-    with pytest.raises(BuildFailed, match="requires no release of helm.sh/helm/v3"):
+    with pytest.raises(BuildFailed, match=r"requires no release of helm\.sh/helm/v3"):
         helm.linker_flags("require helm.sh/helm/v3 latest\n")
 
 

@@ -19,8 +19,8 @@ from marquee.control.app.watching import registry_of, watch
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.connection import Connection, connect
 from marquee.control.cluster.errors import ClusterError, NotFound
-from marquee.control.cluster.kinds import MARKETING_MODEL, MODEL_REVISION
 from marquee.control.cluster.lease import LeaderElection
+from marquee.control.kinds import MARKETING_MODEL, MODEL_REVISION
 from marquee.control.observe.children import Children
 from marquee.control.observe.observer import Observer
 from marquee.control.observe.resources import Resources
@@ -103,7 +103,7 @@ class Operator:
             await pages.cleanup()
 
     async def _watch(self, registry: kopf.OperatorRegistry, ready: asyncio.Event) -> None:
-        """kopf installs its own handlers of SIGTERM and SIGINT, so its end is how this process learns of them."""
+        """Kopf installs its own handlers of SIGTERM and SIGINT, so its end is how this process learns of them."""
         await self._until_served()
         await watch(registry, self.settings.watch_namespaces, ready)
         raise StopRequested

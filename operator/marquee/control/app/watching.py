@@ -93,7 +93,7 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
         registry=registry,
         settings=settings,
         # kopf's own guess asks for the user's name, and the pod's user id has none
-        identity=cast(Any, "marquee-operator"),
+        identity=cast("Any", "marquee-operator"),
         standalone=True,
         clusterwide=not namespaces,
         namespaces=namespaces,

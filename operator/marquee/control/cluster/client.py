@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from marquee.control.cluster.connection import LIST_METADATA, OBJECT, OBJECT_METADATA, Connection
 from marquee.control.cluster.errors import Conflict, NotFound
 from marquee.control.cluster.events import EventRecorder
-from marquee.control.cluster.kinds import Kind
+from marquee.control.kinds import Kind
 
 FIELD_MANAGER: Final = "marquee"
 """Owns what the operator renders."""

@@ -15,7 +15,7 @@ import structlog
 
 from marquee.control.cluster.connection import OBJECT_METADATA, Connection
 from marquee.control.cluster.errors import ClusterError, NotFound
-from marquee.control.cluster.kinds import EVENT
+from marquee.control.kinds import EVENT
 from marquee.control.runtime.clock import micro_time, monotonic_seconds, utc_now
 
 REPORTING_CONTROLLER: Final = "marquee.dev/operator"

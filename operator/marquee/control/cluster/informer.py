@@ -18,8 +18,8 @@ import structlog
 
 from marquee.control.cluster.connection import LIST_METADATA, OBJECT, OBJECT_METADATA, Connection
 from marquee.control.cluster.errors import ApiError, ClusterError, Gone
-from marquee.control.cluster.kinds import Kind
 from marquee.control.cluster.store import ObjectKey, Store, version_of
+from marquee.control.kinds import Kind
 from marquee.control.runtime.backoff import Backoff
 from marquee.control.runtime.clock import monotonic_seconds
 

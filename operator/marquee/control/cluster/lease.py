@@ -26,7 +26,7 @@ import structlog
 
 from marquee.control.cluster.connection import Connection
 from marquee.control.cluster.errors import ClusterError, Conflict, LeadershipLost, NotFound
-from marquee.control.cluster.kinds import LEASE
+from marquee.control.kinds import LEASE
 from marquee.control.runtime.clock import micro_time, monotonic_seconds, utc_now
 
 log = structlog.get_logger(__name__)

@@ -61,12 +61,13 @@ def reason_of(facts: Facts, row: Row) -> tuple[Reason, str]:
 
 
 def notices_of(snapshot: Snapshot, facts: Facts, row: Row) -> tuple[Notice, ...]:
-    """An event when something failed that had not before, and when a revision has taken over."""
+    """An event when something failed that had not before, when that is over, and when a revision takes over."""
     reason, message = reason_of(facts, row)
     before = next((c for c in snapshot.model.status.conditions if c.type == ConditionType.READY), None)
     if row.phase in _STALLED and (before is None or before.reason != reason.value):
         return (Notice(warning=True, reason=reason, note=message),)
-    if row.phase is Phase.SWITCHING:
+    recovers = any(c.type == ConditionType.STALLED for c in snapshot.model.status.conditions)
+    if row.phase is Phase.SWITCHING or (recovers and row.phase not in _STALLED):
         return (Notice(warning=False, reason=reason, note=message),)
     return ()
 

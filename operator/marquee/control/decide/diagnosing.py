@@ -36,12 +36,13 @@ def diagnose(deployment: DeploymentState, pods: Iterable[PodState]) -> Diagnosis
         if not pod.ready and (found := _diagnose_pod(pod)) is not None:
             return replace(found, may_pass=found.may_pass and not deployment.deadline_exceeded)
     if deployment.creation_failure:
-        return Diagnosis(Reason.POD_CREATION_REFUSED, bounded(deployment.creation_failure))
+        refused = f"{deployment.creation_failure}; change what refuses it, such as a quota, or spec.serving"
+        return Diagnosis(Reason.POD_CREATION_REFUSED, bounded(refused))
     if deployment.deadline_exceeded:
         return Diagnosis(
             Reason.PROGRESS_DEADLINE_EXCEEDED,
             "no progress within spec.rollout.progressDeadlineSeconds; "
-            f"see `kubectl describe deployment {deployment.child.name}`",
+            f"see `kubectl describe deployment -n {deployment.namespace} {deployment.child.name}`",
         )
     return None
 
@@ -55,20 +56,25 @@ def _diagnose_pod(pod: PodState) -> Diagnosis | None:
             bounded(f"{pod.waiting_message or pod.waiting_reason}; check spec.serving.image and pull secrets"),
         )
     if pod.waiting_reason in _CONFIG_REASONS:
-        return Diagnosis(Reason.CONTAINER_CONFIG_INVALID, bounded(pod.waiting_message or pod.waiting_reason))
+        see = f"see `kubectl describe pod -n {pod.namespace} {pod.name}`"
+        return Diagnosis(
+            Reason.CONTAINER_CONFIG_INVALID, bounded(f"{pod.waiting_message or pod.waiting_reason}; {see}")
+        )
     if pod.termination_reason == "OOMKilled":
         return Diagnosis(Reason.OUT_OF_MEMORY, "killed at its memory limit; raise spec.serving.resources.limits.memory")
     if pod.restarts > CRASHES_TOLERATED:
-        last = f": {pod.termination_message}" if pod.termination_message else ""
-        return Diagnosis(
-            Reason.CRASH_LOOPING,
-            bounded(f"restarted {pod.restarts} times{last}; see `kubectl logs --previous {pod.name}`"),
-        )
+        # the last line of a traceback is the one that says what happened
+        said = [line for line in pod.termination_message.splitlines() if line.strip()]
+        last = f": {bounded(said[-1])}" if said else ""
+        see = f"see `kubectl logs -n {pod.namespace} --previous {pod.name}`"
+        return Diagnosis(Reason.CRASH_LOOPING, f"restarted {pod.restarts} times{last}; {see}")
     if pod.unschedulable:
-        return Diagnosis(Reason.UNSCHEDULABLE, bounded(pod.unschedulable), may_pass=True)
+        room = "make room, or change resources, nodeSelector or tolerations in spec.serving"
+        return Diagnosis(Reason.UNSCHEDULABLE, bounded(f"{pod.unschedulable.rstrip('.')}; {room}"), may_pass=True)
     return None
 
 
 def bounded(text: str, limit: int = 700) -> str:
-    """The text, short enough for a condition's message with a sentence around it."""
+    """The text in one line, short enough for a condition's message with a sentence around it."""
+    text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from marquee.api.marketing_model import ScalingClass
 from marquee.api.model_revision import ModelRevision
-from marquee.control.cluster.kinds import SERVICE
 from marquee.control.decide.diagnosing import Diagnosis, diagnose
 from marquee.control.decide.resolving import Resolution, resolve
+from marquee.control.kinds import SERVICE
 from marquee.control.render import names
 from marquee.control.snapshot import Child, DeploymentState, PodState, Snapshot
 
@@ -97,23 +97,14 @@ def gather(snapshot: Snapshot) -> Facts:
 
 
 def _serving_revision(snapshot: Snapshot, service: Child | None) -> str | None:
-    """The revision in the Service's selector; when somebody else has put it there, or removed the Service, the one
-    that has proven itself last. A switch of ours names in the same write whom the new revision took over from."""
+    """The revision that our last write of the Service selected, whatever somebody has made of the selector since;
+    when they removed the Service itself, the one that has proven itself last."""
+    if service is not None and not service.deleting:
+        selected = service.annotations.get(names.ANNOTATION_SERVING_REVISION)
+        if selected:
+            return selected
     proven = snapshot.model.status.stable
-    selected = None if service is None or service.deleting else _selected_revision(service)
-    if proven is None:
-        return selected
-    if selected is not None and service is not None:
-        switched_from = service.annotations.get(names.ANNOTATION_PREVIOUS_REVISION)
-        if switched_from == proven.revision:
-            return selected  # the status is to follow
-    return proven.revision
-
-
-def _selected_revision(service: Child) -> str | None:
-    selector = service.manifest().get("spec", {}).get("selector") or {}
-    found = selector.get(names.LABEL_REVISION)
-    return found if isinstance(found, str) else None
+    return proven.revision if proven is not None else None
 
 
 def _drain_of(snapshot: Snapshot, service: Child | None) -> tuple[datetime | None, str]:

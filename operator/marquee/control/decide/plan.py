@@ -7,7 +7,7 @@ from typing import Any
 
 from marquee.api.conditions import Reason
 from marquee.api.marketing_model import MarketingModelStatus
-from marquee.control.cluster.kinds import Kind
+from marquee.control.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,12 @@ from typing import Any, Final
 from marquee.api.marketing_model import Phase, ScalingClass
 from marquee.api.model_revision import ModelRevision
 from marquee.contract import pod
-from marquee.control.cluster.kinds import (
+from marquee.control.decide.describing import notices_of, status_of
+from marquee.control.decide.facts import Facts, gather
+from marquee.control.decide.plan import Apply, Delete, Plan, Probe, Scale
+from marquee.control.decide.syncing import is_in_sync
+from marquee.control.decide.table import Move, Row, match
+from marquee.control.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     NETWORK_POLICY,
@@ -18,11 +23,6 @@ from marquee.control.cluster.kinds import (
     SERVICE_ACCOUNT,
     Kind,
 )
-from marquee.control.decide.describing import notices_of, status_of
-from marquee.control.decide.facts import Facts, gather
-from marquee.control.decide.plan import Apply, Delete, Plan, Probe, Scale
-from marquee.control.decide.syncing import is_in_sync
-from marquee.control.decide.table import Move, Row, match
 from marquee.control.render import children, names
 from marquee.control.render.deployment import deployment
 from marquee.control.snapshot import Snapshot

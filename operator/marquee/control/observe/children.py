@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from marquee.control.cluster.connection import Connection
 from marquee.control.cluster.informer import Informer
-from marquee.control.cluster.kinds import (
+from marquee.control.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     NETWORK_POLICY,

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from marquee.api.types import GROUP
-from marquee.control.cluster.kinds import Kind
+from marquee.control.kinds import Kind
 from marquee.control.render.names import LABEL_MODEL, LABEL_REVISION
 from marquee.control.snapshot import Child, DeploymentState, PodState
 

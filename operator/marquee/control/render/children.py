@@ -33,6 +33,7 @@ def service(model: MarketingModel, *, revision: str, annotations: dict[str, str]
             "ports": [{"name": "http", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": "http"}],
         }
     }
+    annotations = {names.ANNOTATION_SERVING_REVISION: revision} | annotations
     return names.manifest(model, "v1", "Service", model.metadata.name, content, annotations=annotations)
 
 

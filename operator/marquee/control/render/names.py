@@ -23,6 +23,8 @@ ANNOTATION_RENDERED: Final = f"{GROUP}/rendered"
 ANNOTATION_CONTACT: Final = f"{GROUP}/contact"
 ANNOTATION_DEFAULT_IMAGE: Final = f"{GROUP}/default-image"
 """On a Deployment: the operator's image of the time when its revision was first deployed."""
+ANNOTATION_SERVING_REVISION: Final = f"{GROUP}/serving-revision"
+"""On the Service: the revision in its selector, as we wrote it."""
 ANNOTATION_SWITCHED_AT: Final = f"{GROUP}/switched-at"
 ANNOTATION_PREVIOUS_REVISION: Final = f"{GROUP}/previous-revision"
 

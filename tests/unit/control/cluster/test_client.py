@@ -7,7 +7,7 @@ import pytest
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.connection import LIST_METADATA, OBJECT_METADATA, Connection
 from marquee.control.cluster.errors import Conflict
-from marquee.control.cluster.kinds import DEPLOYMENT, MARKETING_MODEL, NAMESPACE
+from marquee.control.kinds import DEPLOYMENT, MARKETING_MODEL, NAMESPACE
 from tests.unit.control.cluster.scripted_api import ScriptedApi, json, made, page, refusal
 
 MANIFEST: dict[str, Any] = {

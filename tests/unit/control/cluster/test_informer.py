@@ -10,7 +10,7 @@ import structlog
 
 from marquee.control.cluster.connection import LIST_METADATA, OBJECT, OBJECT_METADATA, Connection
 from marquee.control.cluster.informer import Informer, InformerSettings
-from marquee.control.cluster.kinds import DEPLOYMENT
+from marquee.control.kinds import DEPLOYMENT
 from marquee.control.runtime.backoff import Backoff
 from tests.unit.control.cluster.scripted_api import (
     ScriptedApi,

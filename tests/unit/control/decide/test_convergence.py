@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from marquee.control.cluster.kinds import (
+from marquee.control.decide import decide
+from marquee.control.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     NETWORK_POLICY,
@@ -18,7 +19,6 @@ from marquee.control.cluster.kinds import (
     SERVICE_ACCOUNT,
     Kind,
 )
-from marquee.control.decide import decide
 from marquee.control.render import names
 from marquee.control.snapshot import Defaults
 from tests.unit.control.builders import MODEL

@@ -41,12 +41,12 @@ STORIES = {
     "broken": (
         snapshot(wanted="churn-2", stable="churn-1", arms={"churn-1": READY, "churn-2": CRASHING}),
         Reason.CRASH_LOOPING,
-        "revision churn-2: restarted 3 times; see `kubectl logs --previous churn-2-0`; revision churn-1 keeps serving",
+        "revision churn-2: restarted 3 times; see `kubectl logs -n crm --previous churn-2-0`; revision churn-1 keeps serving",
     ),
     "broken, and stable too": (
         snapshot(wanted="churn-2", stable="churn-1", arms={"churn-1": STARTING, "churn-2": CRASHING}),
         Reason.CRASH_LOOPING,
-        "revision churn-2: restarted 3 times; see `kubectl logs --previous churn-2-0`",
+        "revision churn-2: restarted 3 times; see `kubectl logs -n crm --previous churn-2-0`",
     ),
     "blocked": (
         snapshot(wanted="churn-9", stable="churn-1", arms={"churn-1": READY}),

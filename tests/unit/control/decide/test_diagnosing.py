@@ -46,17 +46,17 @@ CAUSES = {
     "a secret is missing": (
         {"waiting_reason": "CreateContainerConfigError", "waiting_message": "secret 'x' not found"},
         Reason.CONTAINER_CONFIG_INVALID,
-        "secret 'x' not found",
+        "secret 'x' not found; see `kubectl describe pod -n crm churn-2-0`",
     ),
     "the runtime refuses": (
         {"waiting_reason": "CreateContainerError", "waiting_message": "no such device"},
         Reason.CONTAINER_CONFIG_INVALID,
-        "no such device",
+        "no such device; see `kubectl describe pod -n crm churn-2-0`",
     ),
     "the program is not in the image": (
         {"waiting_reason": "RunContainerError", "waiting_message": "exec: 'serve': not found"},
         Reason.CONTAINER_CONFIG_INVALID,
-        "exec: 'serve': not found",
+        "exec: 'serve': not found; see `kubectl describe pod -n crm churn-2-0`",
     ),
     "too little memory": (
         {"termination_reason": "OOMKilled", "restarts": 1},
@@ -66,17 +66,18 @@ CAUSES = {
     "it dies again and again": (
         {"restarts": 3, "termination_reason": "Error", "termination_message": "Segmentation fault"},
         Reason.CRASH_LOOPING,
-        "restarted 3 times: Segmentation fault; see `kubectl logs --previous churn-2-0`",
+        "restarted 3 times: Segmentation fault; see `kubectl logs -n crm --previous churn-2-0`",
     ),
     "it dies again and again without a word": (
         {"restarts": 4},
         Reason.CRASH_LOOPING,
-        "restarted 4 times; see `kubectl logs --previous churn-2-0`",
+        "restarted 4 times; see `kubectl logs -n crm --previous churn-2-0`",
     ),
     "no node has room": (
         {"unschedulable": "0/3 nodes are available: 3 Insufficient cpu."},
         Reason.UNSCHEDULABLE,
-        "0/3 nodes are available: 3 Insufficient cpu.",
+        "0/3 nodes are available: 3 Insufficient cpu; "
+        "make room, or change resources, nodeSelector or tolerations in spec.serving",
     ),
 }
 
@@ -151,7 +152,7 @@ def test_no_progress_is_told_when_nothing_better_is_known() -> None:
     assert found is not None
     assert found.reason is Reason.PROGRESS_DEADLINE_EXCEEDED
     assert "spec.rollout.progressDeadlineSeconds" in found.message
-    assert "kubectl describe deployment churn-2" in found.message
+    assert "kubectl describe deployment -n crm churn-2" in found.message
     better = diagnose(state, [_troubled(waiting_reason="ErrImagePull")])
     assert better is not None
     assert better.reason is Reason.IMAGE_PULL_FAILED

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from marquee.api.marketing_model import ResourceRequirements
 from marquee.api.schema import structural_schema
-from marquee.control.cluster.kinds import DEPLOYMENT
 from marquee.control.decide.syncing import _quantity, is_in_sync
+from marquee.control.kinds import DEPLOYMENT
 from marquee.control.render.deployment import deployment
 from tests.unit.control.builders import DEFAULTS, a_model, a_revision
 from tests.unit.control.world import with_defaults

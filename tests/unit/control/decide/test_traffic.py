@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from marquee.api.marketing_model import Phase
-from marquee.control.cluster.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, SERVICE, SERVICE_ACCOUNT
 from marquee.control.decide import decide
 from marquee.control.decide.plan import Apply, Plan
+from marquee.control.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, SERVICE, SERVICE_ACCOUNT
 from marquee.control.render import names
 from marquee.control.render.deployment import deployment
 from marquee.control.snapshot import Defaults, Snapshot
@@ -243,6 +243,31 @@ class TestLostObjects:
         others = tuple(child for child in observed.children if child.kind != SERVICE)
         plan = decide(replace(observed, children=(*others, stored(SERVICE, manifest))))
         assert _selected(plan) == "churn-1"
+
+    def test_a_selector_that_somebody_moved_is_put_back(self) -> None:
+        """Who serves is what we wrote last, not what somebody made of the selector."""
+        observed = snapshot(wanted="churn-2", stable="churn-1", arms={"churn-1": READY, "churn-2": STARTING})
+        manifest = next(child for child in observed.children if child.kind == SERVICE).manifest()
+        manifest["spec"]["selector"][names.LABEL_REVISION] = "churn-2"
+        others = tuple(child for child in observed.children if child.kind != SERVICE)
+        plan = decide(replace(observed, children=(*others, stored(SERVICE, manifest))))
+        assert _selected(plan) == "churn-1"
+        assert plan.deletes == ()
+
+    @pytest.mark.parametrize("proven", [None, "churn-1", "churn-2", "churn-3"])
+    def test_two_switches_without_a_status_between_them_are_believed(self, proven: str | None) -> None:
+        """The operator died twice before it wrote the status: the Service alone says who serves."""
+        observed = snapshot(
+            wanted="churn-3",
+            revisions=("churn-1", "churn-2", "churn-3"),
+            serving="churn-3",
+            proven=proven,
+            arms={"churn-2": READY, "churn-3": READY},
+            switched=Switched("churn-2", 1),
+        )
+        plan = decide(observed)
+        assert plan.applies == ()
+        assert plan.deletes == ()
 
     def test_a_service_on_its_way_out_is_waited_for(self) -> None:
         """While it is being deleted there is nothing to apply; stable is not forgotten."""

@@ -9,11 +9,11 @@ from functools import cache
 
 from marquee.api.conditions import ConditionType
 from marquee.api.marketing_model import Phase
-from marquee.control.cluster.kinds import DEPLOYMENT, SERVICE
 from marquee.control.decide import decide
 from marquee.control.decide.facts import Facts, gather
 from marquee.control.decide.plan import Plan
 from marquee.control.decide.table import TABLE, Move, Row, match
+from marquee.control.kinds import DEPLOYMENT, SERVICE
 from marquee.control.render.names import LABEL_REVISION
 from marquee.control.snapshot import ProbeResult, Snapshot
 from tests.unit.control.builders import READY, STARTING, Arm, Switched, a_pod, a_probe, snapshot

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from marquee.control.cluster.kinds import DEPLOYMENT, POD, SERVICE
+from marquee.control.kinds import DEPLOYMENT, POD, SERVICE
 from marquee.control.observe import transforms
 
 METADATA = {

@@ -1,7 +1,7 @@
 import pytest
 
-from marquee.control.cluster import kinds
-from marquee.control.cluster.kinds import DEPLOYMENT, NAMESPACE, SERVICE, Kind
+from marquee.control import kinds
+from marquee.control.kinds import DEPLOYMENT, NAMESPACE, SERVICE, Kind
 
 
 def test_paths_of_a_kind_in_a_group() -> None:

@@ -1,0 +1,56 @@
+"""The operator's image: what its Dockerfiles promise and the chart relies on."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.support import chart
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+DOCKERFILE: Final = (ROOT / "operator" / "Dockerfile").read_text()
+LOCKED: Final = (ROOT / "requirements" / "operator.txt").read_text()
+
+
+def requirements() -> list[str]:
+    """What pyproject.toml asks for to run the operator."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["operator"]]
+    return [re.split(r"[<>=\[!~ ]", requirement, maxsplit=1)[0] for requirement in wanted]
+
+
+@pytest.mark.parametrize("name", requirements())
+def test_requirement_is_locked_by_hash(name: str) -> None:
+    """A dependency that is not in the lock file is missing in the image, and the operator does not start."""
+    locked = re.search(rf"^{re.escape(name)}==\S+ \\\n    --hash=sha256:", LOCKED, re.MULTILINE)
+    assert locked is not None, f"{name} is not in requirements/operator.txt: run `make lock`"
+
+
+def test_every_locked_package_has_a_hash() -> None:
+    """Pip refuses the whole file otherwise."""
+    packages = re.findall(r"^\S+==\S+(.*)$", LOCKED, re.MULTILINE)
+    assert len(packages) > 20
+    assert set(packages) == {" \\"}
+
+
+def test_image_runs_as_the_charts_user() -> None:
+    """A numeric user, so that the kubelet can tell that it is not root."""
+    security = chart.the(chart.render(), "Deployment")["spec"]["template"]["spec"]["securityContext"]
+    assert f"\nUSER {security['runAsUser']}:{security['runAsGroup']}\n" in DOCKERFILE
+
+
+def test_image_names_its_user() -> None:
+    """Kopf asks for the user's name at its start; an id that the cluster assigns has none in /etc/passwd."""
+    assert re.search(r"^ENV .*\bLOGNAME=\S+$", DOCKERFILE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["operator/Dockerfile", "operator/Dockerfile.deps"])
+def test_commands_need_no_shell(name: str) -> None:
+    """Exec form throughout: the image may be built on a base without a shell, and signals reach the operator."""
+    steps = re.findall(r"^(?:RUN|CMD) (.*)$", (ROOT / name).read_text(), re.MULTILINE)
+    assert steps
+    assert all(step.startswith("[") for step in steps)
