@@ -19,7 +19,7 @@ def _pods(place: Place) -> dict[str, int]:
 
 
 def _holder(target: Target) -> str | None:
-    lease = target.get("lease", "marquee-operator", SYSTEM)
+    lease = target.get("lease", "marquee", SYSTEM)
     return lease["spec"].get("holderIdentity") or None if lease else None
 
 

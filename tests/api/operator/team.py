@@ -178,9 +178,11 @@ class Team:
 
     def sketch(self) -> str:
         """What there is, for a failure's message."""
-        told = {kind: self.names(kind) for kind in CHILDREN}
-        told |= {"status": [body.get("status") for body in self.list("MarketingModel")]}
-        return json.dumps(told, indent=1)
+        lines = [f"{kind}: {', '.join(self.names(kind))}" for kind in CHILDREN]
+        for model in self.names("MarketingModel"):
+            status = self.the("MarketingModel", model).get("status", {})
+            lines.append(f"{model}: {status.get('phase')}: {[c['message'] for c in status.get('conditions', ())]}")
+        return "\n".join(lines)
 
 
 def _seconds(timestamp: str) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from marquee.contract.pod import EXIT_CODE_FAILURE, Failure, FailureReason
@@ -54,7 +52,7 @@ CASES: dict[str, tuple[Object, str, str]] = {
     "crash": (
         container(back_off(), last=ended('Traceback:\n  File "x.py"\nValueError: no such column'), restarts=3),
         "CrashLooping",
-        "restarted 3 times: ValueError: no such column; see `kubectl logs",
+        "restarted 3 times: ValueError: no such column; see `kubectl logs -n ",
     ),
     "silent crash": (container({"running": {}}, last=ended(), restarts=4), "CrashLooping", "restarted 4 times; see"),
     "no node": (
@@ -70,9 +68,13 @@ CASES: dict[str, tuple[Object, str, str]] = {
             ],
         },
         "Unschedulable",
-        "0/3 nodes are available: 3 Insufficient cpu.",
+        "0/3 nodes are available: 3 Insufficient cpu; make room, or change resources",
     ),
 }
+
+
+RECOVERS = "late"
+"""The model whose image comes in the end."""
 
 
 def name_of(case: str) -> str:
@@ -81,18 +83,20 @@ def name_of(case: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def failing(shared_team: Team) -> Iterator[Team]:
+def failing(shared_team: Team) -> Team:
     """A model for each case, in which v1 serves and v2 fails in the case's own way; all at the same time."""
-    for case in CASES:
-        shared_team.revision(f"{name_of(case)}-v1")
-        shared_team.model(name_of(case), f"{name_of(case)}-v1")
-    for case in CASES:
-        shared_team.serves(name_of(case), f"{name_of(case)}-v1")
-        shared_team.revision(f"{name_of(case)}-v2", digest="sha256:" + "2" * 64)
-        shared_team.model(name_of(case), f"{name_of(case)}-v2", **shared_team.held())
-    for case, (status, _, _) in CASES.items():
-        shared_team.pod_says(f"{name_of(case)}-v2", status)
-    yield shared_team
+    models = {name_of(case): status for case, (status, _, _) in CASES.items()}
+    models[RECOVERS] = CASES["image not found"][0]
+    for model in models:
+        shared_team.revision(f"{model}-v1")
+        shared_team.model(model, f"{model}-v1")
+    for model in models:
+        shared_team.serves(model, f"{model}-v1")
+        shared_team.revision(f"{model}-v2", digest="sha256:" + "2" * 64)
+        shared_team.model(model, f"{model}-v2", **shared_team.held())
+    for model, status in models.items():
+        shared_team.pod_says(f"{model}-v2", status)
+    return shared_team
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -117,12 +121,11 @@ def test_a_failing_revision_says_why_and_leaves_stable_alone(failing: Team, case
 
 def test_a_revision_that_recovers_takes_over(failing: Team) -> None:
     """A failure is no verdict: what becomes ready in the end is proven and serves."""
-    model = name_of("image not found")
-    failing.fails(model, "ImagePullFailed")
-    failing.pod_says(f"{model}-v2", ready(failing.cluster.spare_address))
-    failing.serves(model, f"{model}-v2")
-    assert failing.condition(model, "Stalled") == {}
-    assert failing.receives(model) == f"{model}-v2"
+    failing.fails(RECOVERS, "ImagePullFailed")
+    failing.pod_says(f"{RECOVERS}-v2", ready(failing.cluster.spare_address))
+    failing.serves(RECOVERS, f"{RECOVERS}-v2")
+    assert failing.condition(RECOVERS, "Stalled") == {}
+    assert failing.receives(RECOVERS) == f"{RECOVERS}-v2"
 
 
 def test_a_quota_on_pods_is_named(team: Team) -> None:

@@ -55,7 +55,9 @@ def test_an_event_says_when_a_failure_is_over(team: Team) -> None:
     team.fails("lead", "RevisionNotFound")
     team.revision("lead-v1")
     team.serves("lead", "lead-v1")
-    team.wait(lambda: "revision lead-v1 serves" in _events(team), "the recovery is told")
+    team.wait(lambda: "revision lead-v1 is coming up" in _events(team), "the recovery is told")
+    told = [line.split()[:2] for line in _events(team).splitlines() if "marquee.dev/operator" in line]
+    assert sorted(told) == [["Normal", "Preparing"], ["Warning", "RevisionNotFound"]]
 
 
 def _events(team: Team) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import structlog
 import uvloop
@@ -14,6 +15,9 @@ from marquee.control.app.logs import set_up_logs
 from marquee.control.app.operator import StopRequested, run
 from marquee.control.cluster.errors import ClusterError
 from marquee.control.settings import SettingsError, settings_from
+
+_ALLOCATIONS_BEFORE_COLLECTION: Final = 20_000
+"""Python's own 700 is for scripts; here an event alone allocates some hundred objects, and most live."""
 
 
 def main() -> int:
@@ -27,15 +31,22 @@ def main() -> int:
     log = structlog.get_logger("marquee")
 
     try:
-        with asyncio.Runner(
-            loop_factory=(uvloop.new_event_loop if __import__("os").environ.get("UV") else None)
-        ) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            _collect_less_garbage()
             runner.run(run(settings))
     except BaseExceptionGroup as group:
         return _end(log, list(_leaves(group)))
-    except ClusterError as error:
+    except (ClusterError, OSError) as error:
         return _end(log, [error])
     return 0
+
+
+def _collect_less_garbage() -> None:
+    """Leave what was imported out of every collection, and collect less often: what an event leaves behind is
+    freed by its reference count, and searching for cycles took a fifteenth of the operator's CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_ALLOCATIONS_BEFORE_COLLECTION, 20, 20)
 
 
 def _end(log: Any, causes: list[BaseException]) -> int:

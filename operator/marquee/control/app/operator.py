@@ -180,8 +180,8 @@ async def run(settings: Settings) -> None:
 
     Raises:
         StopRequested: in a group; SIGTERM or SIGINT.
-        ClusterError: in a group; no login, or the lease was lost.
-        OSError: in a group; the port of the pages is taken.
+        ClusterError: no login; in a group when the lease was lost.
+        OSError: the port of the pages is taken.
 
     """
     connection = await connect()

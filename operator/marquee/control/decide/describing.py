@@ -43,7 +43,7 @@ def reason_of(facts: Facts, row: Row) -> tuple[Reason, str]:
     target = facts.target
     if row.reason is None:
         assert target.diagnosis is not None  # noqa: S101 - the row's own predicate
-        return target.diagnosis.reason, f"revision {target.name}: {target.diagnosis.message}{keeps}"
+        return target.diagnosis.reason, f"revision {target.name}: {bounded(target.diagnosis.message)}{keeps}"
     ready = target.deployment.available_replicas if target.deployment else 0
     messages = {
         Reason.PREPARING: f"revision {target.name} is coming up: {ready} of {target.wanted_replicas} pods ready{keeps}",

@@ -65,7 +65,7 @@ def _diagnose_pod(pod: PodState) -> Diagnosis | None:
     if pod.restarts > CRASHES_TOLERATED:
         # the last line of a traceback is the one that says what happened
         said = [line for line in pod.termination_message.splitlines() if line.strip()]
-        last = f": {bounded(said[-1])}" if said else ""
+        last = f": {bounded(said[-1], 400)}" if said else ""
         see = f"see `kubectl logs -n {pod.namespace} --previous {pod.name}`"
         return Diagnosis(Reason.CRASH_LOOPING, f"restarted {pod.restarts} times{last}; {see}")
     if pod.unschedulable:

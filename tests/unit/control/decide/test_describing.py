@@ -41,7 +41,10 @@ STORIES = {
     "broken": (
         snapshot(wanted="churn-2", stable="churn-1", arms={"churn-1": READY, "churn-2": CRASHING}),
         Reason.CRASH_LOOPING,
-        "revision churn-2: restarted 3 times; see `kubectl logs -n crm --previous churn-2-0`; revision churn-1 keeps serving",
+        (
+            "revision churn-2: restarted 3 times; see `kubectl logs -n crm --previous churn-2-0`; "
+            "revision churn-1 keeps serving"
+        ),
     ),
     "broken, and stable too": (
         snapshot(wanted="churn-2", stable="churn-1", arms={"churn-1": STARTING, "churn-2": CRASHING}),
@@ -219,6 +222,8 @@ def test_words_of_any_length_fit() -> None:
     labels = {f"example.com/{'k' * 300}-{index}": "v" * 63 for index in range(16)}
     long = "x" * 20_000
     name = "churn-" + "9" * 57
+    crashed = a_pod(name, ready=False, restarts=9, name=f"{name}-1234567890-abcde", namespace="n" * 63)
+    crashed = replace(crashed, termination_message=long)
     observed = [
         snapshot(track=labels, stable="churn-1", arms={"churn-1": READY}),
         snapshot(spec_error=long, stable="churn-1", arms={"churn-1": READY}),
@@ -228,6 +233,12 @@ def test_words_of_any_length_fit() -> None:
             stable="churn-1",
             arms={"churn-1": READY, name: READY},
             probe=a_probe(name, passed=False, message=long),
+        ),
+        snapshot(
+            wanted=name,
+            revisions=("churn-1", name),
+            stable="churn-1",
+            arms={"churn-1": READY, name: Arm(ready=0, pods=(crashed,))},
         ),
     ]
     for seen in observed:

@@ -76,8 +76,10 @@ CAUSES = {
     "no node has room": (
         {"unschedulable": "0/3 nodes are available: 3 Insufficient cpu."},
         Reason.UNSCHEDULABLE,
-        "0/3 nodes are available: 3 Insufficient cpu; "
-        "make room, or change resources, nodeSelector or tolerations in spec.serving",
+        (
+            "0/3 nodes are available: 3 Insufficient cpu; "
+            "make room, or change resources, nodeSelector or tolerations in spec.serving"
+        ),
     ),
 }
 
@@ -142,7 +144,10 @@ def test_pods_that_may_not_be_made_are_told() -> None:
     """A quota or a policy that refuses the pods is in the Deployment's words."""
     found = diagnose(_deployment(creation_failure='pods "x" is forbidden: exceeded quota'), [])
     assert found is not None
-    assert (found.reason, found.message) == (Reason.POD_CREATION_REFUSED, 'pods "x" is forbidden: exceeded quota')
+    assert (found.reason, found.message) == (
+        Reason.POD_CREATION_REFUSED,
+        'pods "x" is forbidden: exceeded quota; change what refuses it, such as a quota, or spec.serving',
+    )
 
 
 def test_no_progress_is_told_when_nothing_better_is_known() -> None:

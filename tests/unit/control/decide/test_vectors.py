@@ -27,7 +27,6 @@ TARGET_ARMS: dict[str, Arm | None] = {
     "deleting": Arm(deleting=True),
     "broken": Arm(replicas=2, ready=0, pods=(a_pod(TARGET, ready=False, restarts=9),)),
     "held up": Arm(replicas=2, ready=0, pods=(a_pod(TARGET, ready=False, unschedulable="no room"),)),
-    "broken in part": Arm(replicas=2, ready=1, pods=(a_pod(TARGET, 1), a_pod(TARGET, ready=False, restarts=9))),
 }
 PROBES: dict[str, ProbeResult | None] = {
     "none": None,

@@ -17,7 +17,7 @@ METADATA = {
     "generation": 3,
     "resourceVersion": "77",
     "labels": {"marquee.dev/model": "churn", "marquee.dev/revision": "churn-1", "pod-template-hash": "abc"},
-    "annotations": {"a": "b"},
+    "annotations": {"marquee.dev/contact": "crm@example.com", "kubectl.kubernetes.io/last-applied": "{}"},
     "managedFields": [{"manager": "marquee"}],
     "ownerReferences": [
         {"kind": "Other", "name": "o", "uid": "uid-other"},
@@ -51,12 +51,13 @@ def _container(**fields: Any) -> dict[str, Any]:
 
 
 def test_a_child_keeps_what_a_manifest_may_name() -> None:
-    """Status and bookkeeping are dropped: they are most of the bytes and no part of a comparison."""
+    """Status, bookkeeping and other people's annotations are dropped: most of the bytes, and never compared."""
     child = transforms.child(SERVICE, {"metadata": METADATA, "spec": {"a": 1}, "status": {"loadBalancer": {}}})
     assert child.manifest() == {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {key: METADATA[key] for key in ("name", "namespace", "labels", "annotations", "ownerReferences")},
+        "metadata": {key: METADATA[key] for key in ("name", "namespace", "labels", "ownerReferences")}
+        | {"annotations": {"marquee.dev/contact": "crm@example.com"}},
         "spec": {"a": 1},
     }
     assert (child.namespace, child.name, child.model, child.uid, child.generation) == (
