@@ -7,7 +7,7 @@ from localcluster import iptables
 from localcluster.commands import run
 from localcluster.errors import CommandFailed
 from localcluster.paths import Layout
-from localcluster.settings import BRIDGE, NODE_ADDRESS, POD_CIDR
+from localcluster.settings import BRIDGE, NODE_ADDRESS, POD_CIDR, SERVICE_CIDR
 
 # Settings that the cluster or its parts (kubelet, kube-proxy) change; remembered and restored.
 _CHANGED_SETTINGS = (
@@ -46,6 +46,8 @@ def up(layout: Layout) -> None:
         run(["ip", "link", "add", BRIDGE, "type", "bridge"])
     run(["ip", "address", "replace", f"{NODE_ADDRESS}/{POD_CIDR.split('/')[1]}", "dev", BRIDGE])
     run(["ip", "link", "set", BRIDGE, "up"])
+    # A Service's address that kube-proxy does not know yet must fail here, not be asked of the machine's gateway.
+    run(["ip", "route", "replace", SERVICE_CIDR, "dev", BRIDGE])
     iptables.accept_forwarding()
 
 

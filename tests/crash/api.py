@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import aiohttp
 
 from localcluster import ControlPlane
 from tests.support.kinds import Object
+
+_GOODBYE_SECONDS: Final = 0.1
+"""A TLS connection that was told to close is closed a few turns of the loop later."""
 
 
 class Refused(Exception):
@@ -43,6 +47,7 @@ class Api:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.session.close()
+        await asyncio.sleep(_GOODBYE_SECONDS)
 
     async def send(self, method: str, path: str, body: Object | None = None, *, merge: bool = False) -> Object:
         """One request.

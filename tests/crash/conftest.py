@@ -1,16 +1,17 @@
-"""One control plane with simulated pods and one process that forks operators, for all crash tests."""
+"""One control plane with simulated pods, one process that forks operators and one event loop for all crash tests."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from tests.crash.api import Api
+from tests.crash.bench import Bench
 from tests.crash.forking import ForkServer
 from tests.crash.observatory import Observatory
-from tests.crash.runs import Bench
+from tests.crash.succession import Succession
 from tests.support.simulation import SimulatedCluster, simulated_cluster
 
 
@@ -28,8 +29,10 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
         yield server
 
 
-@pytest.fixture
-async def bench(cluster: SimulatedCluster, forks: ForkServer, tmp_path: Path) -> AsyncIterator[Bench]:
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def bench(
+    cluster: SimulatedCluster, forks: ForkServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Bench]:
     """Everything a run needs."""
     async with Api(cluster.plane) as api, Observatory(api) as observatory:
-        yield Bench(cluster, forks, tmp_path, api, observatory)
+        yield Bench(cluster, forks, tmp_path_factory.mktemp("kubeconfigs"), api, observatory)

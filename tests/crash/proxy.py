@@ -25,7 +25,7 @@ class Write:
     """One request of the operator that changes something; the Lease's are not counted."""
 
     number: int
-    """Counted from 1 over all operators that have used this proxy since `Proxy.arm`."""
+    """Counted from 1, over all operators that have used this proxy."""
     method: str
     path: str
     body: dict[str, Any]
@@ -45,10 +45,12 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-Hook = Callable[[Write], Awaitable[Reply | None]]
+
+async def _forward_it(_: Write) -> Reply | None:
+    return None
 
 
-async def _let_pass(_: Write) -> Reply | None:
+async def _let_it_go(_: Write) -> None:
     return None
 
 
@@ -63,8 +65,8 @@ class Proxy:
     """
 
     def __init__(self, plane: ControlPlane, folder: Path, name: str) -> None:
-        self.before: Hook = _let_pass
-        self.after: Hook = _let_pass
+        self.before: Callable[[Write], Awaitable[Reply | None]] = _forward_it
+        self.after: Callable[[Write], Awaitable[None]] = _let_it_go
         self.writes: list[Write] = []
         self.kubeconfig = folder / f"{name}.kubeconfig"
         self._plane = plane

@@ -1,47 +1,18 @@
-"""One run: an operator is struck at its n-th write, a fresh one takes over, and the world must come out the same."""
+"""One run: something happens to an operator at its n-th write, and the world must come out the same all the same."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from pathlib import Path
-from typing import Any, Final
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
-from tests.crash.api import Api
-from tests.crash.forking import ForkServer, Operator
-from tests.crash.observatory import Observatory
+from tests.crash.bench import Bench
+from tests.crash.forking import Operator
 from tests.crash.proxy import Proxy, Reply, Write
 from tests.crash.traffic import LABEL, troubles
 from tests.crash.world import World
-from tests.support.simulation import SimulatedCluster
-
-AT_ONCE: Final = 5
-"""Runs side by side: while one waits for pods, another's operator starts."""
-
-_numbers = itertools.count(1)
-
-
-class Moment(StrEnum):
-    """When the operator is struck."""
-
-    BEFORE = "before"
-    """The write never reaches the API server."""
-    AFTER = "after"
-    """It is done, and the operator never hears of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Strike:
-    """Which write, and when."""
-
-    number: int
-    moment: Moment
-
-    def __str__(self) -> str:
-        return f"{self.moment.value} write {self.number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,148 +21,151 @@ class Scenario:
 
     provoke: Callable[[World], Awaitable[None]]
     settled: Callable[[World], Awaitable[None]]
-    at_the_strike: Callable[[World], Awaitable[None]] | None = None
-    """Done at the moment of the strike, before the write goes on its way."""
-    kills: bool = True
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """What happens at a write."""
+
+    name: str
+    before: Callable[[Run, Write], Awaitable[Reply | None]] | None = None
+    """On its way to the API server; what it returns is the answer, and the server never hears of the write."""
+    after: Callable[[Run, Write], Awaitable[None]] | None = None
+    """When the server has done it and the operator has not heard of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A blow at the n-th write; number 0: at each."""
+
+    number: int
+    blow: Blow
+
+    def __str__(self) -> str:
+        return f"{self.blow.name} at write {self.number or 'any'}"
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What came of a run."""
 
     strike: Strike | None
+    struck: Write | None
     dump: dict[str, Any]
     writes: list[Write]
-    """Of the operator that was struck."""
-    struck: Write | None
+    operators: int
+    """Processes that it took."""
     troubles: list[str]
     """Moments at which users were not looked after."""
 
     def __str__(self) -> str:
-        return f"{self.strike or 'undisturbed'} ({self.struck.what if self.struck else 'no such write'})"
+        return f"{self.strike or 'undisturbed'} ({self.struck.what if self.struck else 'never struck'})"
 
 
-@dataclass
-class Bench:
-    """What all runs share."""
+class Run:
+    """A world, an operator that is started again whenever it ends, and the proxy between it and the API server."""
 
-    cluster: SimulatedCluster
-    forks: ForkServer
-    folder: Path
-    api: Api
-    observatory: Observatory
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+    def __init__(self, bench: Bench, world: World, strike: Strike | None) -> None:
+        self.world = world
+        self.proxy = Proxy(bench.cluster.plane, bench.folder, world.namespace)
+        self.operator: Operator | None = None
+        self._bench = bench
+        self._strike = strike
+        self._struck: Write | None = None
+        self._over = asyncio.Event()
+        self._operators = 0
+        self._pointed: set[str] = set()
+        self._troubles: list[str] = []
 
-    async def world(self) -> World:
-        """A new namespace."""
-        name = f"crash-{next(_numbers)}"
-        await self.api.send("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
-        return World(self.api, self.observatory, name)
+    async def play(self, scenario: Scenario) -> Outcome:
+        """From what people do to what has become of it."""
+        async with self._bench.turns, self.proxy:
+            self.proxy.before, self.proxy.after = self._before, self._after
+            keeper = asyncio.create_task(self._keep_an_operator())
+            try:
+                await scenario.provoke(self.world)
+                await self._until_struck_or(scenario)
+                await scenario.settled(self.world)
+                dump = self.world.dump()
+            except AssertionError as error:
+                error.add_note(f"{self._strike}: {self._struck.what if self._struck else 'never struck'}")
+                error.add_note(self.operator.log.read_text()[-3000:] if self.operator else "no operator")
+                raise
+            finally:
+                keeper.cancel()
+                await asyncio.wait([keeper])
+                await self.kill()
+        found = self._troubles + troubles(self._bench.observatory.history(self.world.namespace))
+        return Outcome(self._strike, self._struck, dump, self.proxy.writes, self._operators, found)
 
-    def operator(self, kubeconfig: Path, namespace: str = "", **settings: str) -> Operator:
-        """A fresh operator for one namespace, or for all, with a Lease of its own: it need not wait for the dead one's."""
-        number = next(_numbers)
-        settings = {
-            "watch_namespaces": namespace,
-            "pod_namespace": namespace or "default",
-            "pod_name": f"operator-{number}",
-            "lease_name": f"operator-{number}",
-            "http_host": "127.0.0.1",
-            "http_port": "0",
-        } | settings
-        return self.forks.start(f"operator-{number}", kubeconfig, **settings)
-
-    async def play(self, scenario: Scenario, world: World, strike: Strike | None) -> Outcome:
-        """One run, from what people do to the dump of what has become of it."""
-        async with self.turns, Proxy(self.cluster.plane, self.folder, world.namespace) as proxy:
-            return await _Run(self, scenario, world, strike, proxy).play()
-
-    async def play_all(
-        self, scenario: Scenario, worlds: Sequence[World], strikes: Sequence[Strike | None]
-    ) -> list[Outcome]:
-        """A run in each of the worlds; raises when one fails, after all have ended."""
-        runs = [self.play(scenario, world, strike) for world, strike in zip(worlds, strikes, strict=True)]
-        outcomes = await asyncio.gather(*runs, return_exceptions=True)
-        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-        if failures:
-            raise BaseExceptionGroup(f"{len(failures)} of {len(outcomes)} runs failed", failures)
-        return [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
-
-
-class _Run:
-    def __init__(self, bench: Bench, scenario: Scenario, world: World, strike: Strike | None, proxy: Proxy) -> None:
-        self.bench, self.scenario, self.world, self.strike, self.proxy = bench, scenario, world, strike, proxy
-        self.struck: Write | None = None
-        self.done = asyncio.Event()
-        self.pointed: set[str] = set()
-        self.troubles: list[str] = []
-        self.operator = bench.operator(proxy.kubeconfig, world.namespace)
-        proxy.before, proxy.after = self._before, self._after
-
-    async def play(self) -> Outcome:
-        try:
-            await self.scenario.provoke(self.world)
-            await self._until_struck_or_settled()
-            writes = len(self.proxy.writes)
-            if self.done.is_set() and self.scenario.kills:
-                self.operator = self.bench.operator(self.proxy.kubeconfig, self.world.namespace)
-            await self.scenario.settled(self.world)
-            dump = self.world.dump()
-        except AssertionError as error:
-            error.add_note(f"struck {self.strike}: {self.struck.what if self.struck else 'never'}")
-            error.add_note(f"log: {self.operator.log.read_text()[-3000:]}")
-            raise
-        finally:
+    async def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        if self.operator is not None:
             self.operator.kill()
             await self.operator.ended()
-        found = self.troubles + troubles(self.bench.observatory.history(self.world.namespace))
-        return Outcome(self.strike, dump, self.proxy.writes[:writes], self.struck, found)
 
-    async def _until_struck_or_settled(self) -> None:
-        waits = [asyncio.create_task(self.done.wait()), asyncio.create_task(self.scenario.settled(self.world))]
-        if self.strike is None:
-            waits.pop(0).cancel()
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for wait in waits:
+    async def _keep_an_operator(self) -> None:
+        """What a Deployment does in a cluster."""
+        while True:
+            self.operator = self._bench.operator(self.proxy.kubeconfig, self.world.namespace)
+            self._operators += 1
+            await self.operator.ended(timeout_seconds=600)
+
+    async def _until_struck_or(self, scenario: Scenario) -> None:
+        """A run may need fewer writes than another: it is over then, without a blow."""
+        waits = [asyncio.ensure_future(scenario.settled(self.world))]
+        if self._strike is not None and self._strike.number:
+            waits.append(asyncio.ensure_future(self._wait_over()))
+        done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in pending:
             wait.cancel()
-        await asyncio.wait(waits)
-        if self.struck is not None:
-            await self.done.wait()
-        elif not waits[-1].cancelled():
-            waits[-1].result()
+            with suppress(asyncio.CancelledError):
+                await wait
+        for wait in done:
+            wait.result()
+
+    async def _wait_over(self) -> None:
+        await self._over.wait()
 
     async def _before(self, write: Write) -> Reply | None:
-        self._note_where_traffic_goes(write)
+        self._note_where_users_go(write)
         if not self._is_due(write):
             return None
-        self.struck = write
-        if self.scenario.at_the_strike is not None:
-            await self.scenario.at_the_strike(self.world)
-        if self.strike is not None and self.strike.moment is Moment.BEFORE:
-            await self._kill()
-            return Reply(503, {}) if self.scenario.kills else None
-        return None
+        assert self._strike is not None
+        self._struck = write
+        reply = None
+        if self._strike.blow.before is not None:
+            reply = await self._strike.blow.before(self, write)
+        if self._strike.blow.after is None:
+            self._over.set()
+        return reply
 
-    async def _after(self, write: Write) -> Reply | None:
-        if write is self.struck:
-            await self._kill()
-        return None
+    async def _after(self, write: Write) -> None:
+        if write is self._struck and self._strike is not None and self._strike.blow.after is not None:
+            await self._strike.blow.after(self, write)
+            self._over.set()
 
     def _is_due(self, write: Write) -> bool:
-        return self.struck is None and self.strike is not None and write.number == self.strike.number
+        return self._strike is not None and self._strike.number in (0, write.number)
 
-    async def _kill(self) -> None:
-        if self.scenario.kills:
-            self.operator.kill()
-            await self.operator.ended()
-        self.done.set()
-
-    def _note_where_traffic_goes(self, write: Write) -> None:
-        """Users may be sent to a revision only when it is their first, or has proven itself."""
-        selector = write.body.get("spec", {}).get("selector", {}) if "/services/" in write.path else {}
+    def _note_where_users_go(self, write: Write) -> None:
+        """They may be sent to a revision only when it is their first, or has proven itself."""
+        selector = write.body.get("spec", {}).get("selector", {}) if "/services" in write.path else {}
         if (revision := selector.get(LABEL)) is None:
             return
-        self.pointed.add(revision)
-        proven = self.bench.cluster.predictors.proven[self.world.namespace, revision] > 0
-        if len(self.pointed) > 1 and not proven:
-            self.troubles.append(f"{write.what} sends users to {revision}, which has not proven itself")
+        self._pointed.add(revision)
+        proven = self._bench.cluster.predictors.proven[self.world.namespace, revision] > 0
+        if len(self._pointed) > 1 and not proven:
+            self._troubles.append(f"{write.what} sends users to {revision}, which has not proven itself")
+
+
+async def play_all(
+    bench: Bench, scenario: Scenario, worlds: Sequence[World], strikes: Sequence[Strike | None]
+) -> list[Outcome]:
+    """A run in each of the worlds; raises when one fails, after all have ended."""
+    runs = [Run(bench, world, strike).play(scenario) for world, strike in zip(worlds, strikes, strict=True)]
+    outcomes = await asyncio.gather(*runs, return_exceptions=True)
+    failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    if failures:
+        raise BaseExceptionGroup(f"{len(failures)} of {len(outcomes)} runs failed", failures)
+    return [outcome for outcome in outcomes if isinstance(outcome, Outcome)]

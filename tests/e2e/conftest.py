@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +87,12 @@ class Place:
         return revision
 
     def url(self, model: str) -> str:
-        """The model's Service by its virtual address, which this machine, being the node, can reach."""
+        """The model's Service by its virtual address, once kube-proxy knows it: this machine is the node."""
         service = self.target.get("service", model, self.namespace)
         assert service is not None
-        return f"http://{service['spec']['clusterIP']}"
+        url = f"http://{service['spec']['clusterIP']}"
+        wait_for(f"{url} to answer", lambda: _answers(url), timeout_seconds=30)
+        return url
 
     def wait_for_reason(self, model: str, *reasons: str, timeout_seconds: float = 90) -> dict[str, Any]:
         """Wait until the Ready condition has one of these reasons; returns the condition."""
@@ -101,6 +105,14 @@ class Place:
             return None
 
         return wait_for(f"{model}: reason {' or '.join(reasons)}", found, timeout_seconds=timeout_seconds)
+
+
+def _answers(url: str) -> bool | None:
+    try:
+        with urllib.request.urlopen(f"{url}/v2/health/ready", timeout=2) as answer:  # noqa: S310 - http to the cluster
+            return True if answer.status == HTTPStatus.OK else None
+    except OSError:
+        return None
 
 
 @pytest.fixture

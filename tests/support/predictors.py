@@ -18,6 +18,8 @@ from localcluster import ControlPlane
 from marquee.contract.pod import PROBE_PATH, SERVING_PORT, ProbeReply, Setting
 
 _POD_KNOWN_SECONDS: Final = 5.0
+_GOODBYE_SECONDS: Final = 0.1
+"""A TLS connection that was told to close is closed a few turns of the loop later."""
 
 Arm = tuple[str, str]
 """Namespace and revision."""
@@ -82,6 +84,7 @@ class Predictors:
         self._watching.cancel()
         await asyncio.wait([self._watching])
         await self._runner.cleanup()
+        await asyncio.sleep(_GOODBYE_SECONDS)
 
     async def _watch(self) -> None:
         tls = ssl.create_default_context(cafile=self._plane.ca_file)

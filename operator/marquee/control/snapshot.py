@@ -138,7 +138,7 @@ class Snapshot:
     def child(self, kind: Kind, name: str) -> Child | None:
         """The stored child of that kind and name."""
         stored = (*self.children, *(state.child for state in self.deployments))
-        return next((child for child in stored if child.kind == kind and child.name == name), None)
+        return next((child for child in stored if child.name == name and child.kind == kind), None)
 
     def deployment(self, revision: str) -> DeploymentState | None:
         """The Deployment of a revision; it has the revision's name."""

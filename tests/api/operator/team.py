@@ -76,7 +76,12 @@ class Team:
     def limit(self, hard: Mapping[str, str]) -> None:
         """Set the namespace's quota, and wait until it is enforced."""
         path = f"/api/v1/namespaces/{self.namespace}/resourcequotas/limit"
-        body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "limit"}, "spec": {"hard": dict(hard)}}
+        body = {
+            "apiVersion": "v1",
+            "kind": "ResourceQuota",
+            "metadata": {"name": "limit"},
+            "spec": {"hard": dict(hard)},
+        }
         answer = self.cluster.server.apply(path, body)
         assert answer.accepted, answer.message
         self.wait(lambda: self.cluster.server.get(path).get("status", {}).get("hard") == hard, "the quota is enforced")
@@ -172,7 +177,11 @@ class Team:
             agent = event.get("userAgent", "")
             ours = agent.startswith(("marquee-operator", "kopf")) and event["verb"] in _WRITES
             target = event.get("objectRef") or {}
-            if ours and target.get("namespace") == self.namespace and _seconds(event["requestReceivedTimestamp"]) > since:
+            if (
+                ours
+                and target.get("namespace") == self.namespace
+                and _seconds(event["requestReceivedTimestamp"]) > since
+            ):
                 found.append(f"{event['verb']} {target.get('resource')}/{target.get('name')}")
         return found
 
@@ -218,6 +227,13 @@ def ready(address: str) -> Object:
         "podIPs": [{"ip": address}],
         "conditions": conditions,
         "containerStatuses": [
-            {"name": "predictor", "image": "predictor", "imageID": "", "ready": True, "restartCount": 0, "state": {"running": {}}}
+            {
+                "name": "predictor",
+                "image": "predictor",
+                "imageID": "",
+                "ready": True,
+                "restartCount": 0,
+                "state": {"running": {}},
+            }
         ],
     }

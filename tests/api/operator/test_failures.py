@@ -26,7 +26,8 @@ def told(reason: FailureReason) -> Object:
 
 
 CASES: dict[str, tuple[Object, str, str]] = {
-    f"told {reason.value}": (told(reason), reason.value, f"what {reason} is about; what to do") for reason in FailureReason
+    f"told {reason.value}": (told(reason), reason.value, f"what {reason} is about; what to do")
+    for reason in FailureReason
 } | {
     "image not found": (
         container({"waiting": {"reason": "ErrImagePull", "message": "registry.example/x:1: not found"}}),
@@ -38,7 +39,11 @@ CASES: dict[str, tuple[Object, str, str]] = {
         "ImagePullFailed",
         "check spec.serving.image",
     ),
-    "image name": (container({"waiting": {"reason": "InvalidImageName"}}), "ImagePullFailed", "check spec.serving.image"),
+    "image name": (
+        container({"waiting": {"reason": "InvalidImageName"}}),
+        "ImagePullFailed",
+        "check spec.serving.image",
+    ),
     "missing secret": (
         container({"waiting": {"reason": "CreateContainerConfigError", "message": 'secret "key" not found'}}),
         "ContainerConfigInvalid",

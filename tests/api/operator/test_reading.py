@@ -43,7 +43,10 @@ def test_describe_tells_the_story(team: Team) -> None:
     team.serves("lead", "lead-v2")
     team.wait(lambda: "takes over" in _events(team), "the last event is written")
     told = [line.split(None, 4) for line in _events(team).splitlines() if "marquee.dev/operator" in line]
-    assert sorted((kind, reason) for kind, reason, *_ in told) == [("Normal", "Switching"), ("Warning", "ImagePullFailed")]
+    assert sorted((kind, reason) for kind, reason, *_ in told) == [
+        ("Normal", "Switching"),
+        ("Warning", "ImagePullFailed"),
+    ]
     text = kubectl(team, "describe", "mm", "lead")
     assert "registry.example/x:1: not found; check spec.serving.image and pull secrets" in text
     assert "revision lead-v2 takes over from lead-v1" in text

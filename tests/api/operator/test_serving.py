@@ -104,7 +104,12 @@ def test_converged_means_silent(team: Team, tmp_path: Path) -> None:
     team.serves("lead", "lead-v1")
     team.wait(lambda: _is_still(team), "the operator has noted its last event", seconds=5)
     since = time.time()
-    settings = {"watch_namespaces": team.namespace, "resync_seconds": "0.5", "lease_name": "silent", "log_level": "DEBUG"}
+    settings = {
+        "watch_namespaces": team.namespace,
+        "resync_seconds": "0.5",
+        "lease_name": "silent",
+        "log_level": "DEBUG",
+    }
     with OperatorProcess(team.cluster.plane.kubeconfig, tmp_path / "log", **settings) as restarted:
         team.wait(lambda: restarted.metric("marquee_reconciles_total") >= 3, "it has looked at the model three times")
     assert team.operators_writes(since) == []

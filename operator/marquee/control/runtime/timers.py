@@ -14,6 +14,10 @@ K = TypeVar("K", bound=Hashable)
 _COMPACT_SLACK = 64
 """Outdated heap entries that are tolerated beyond one per live key before the heap is rebuilt."""
 
+_CLOCK_RESOLUTION_SECONDS = 0.001
+"""An event loop may fire a timer early by its clock's resolution, uvloop's by a millisecond. Waiting for the rest
+of it would be a busy loop."""
+
 
 class Timers(Generic[K]):
     """Calls `on_due` once for each scheduled key when its time has come.
@@ -28,6 +32,7 @@ class Timers(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []
         self._sequence = 0
         self._handle: asyncio.TimerHandle | None = None
+        self._armed_for: float | None = None
 
     def __len__(self) -> int:
         return len(self._due)
@@ -56,16 +61,17 @@ class Timers(Generic[K]):
         while self._heap and self._due.get(self._heap[0][2]) != self._heap[0][0]:
             heapq.heappop(self._heap)
         due = self._heap[0][0] if self._heap else None
+        if due == self._armed_for:
+            return
         if self._handle is not None:
-            if self._handle.when() == due:
-                return
             self._handle.cancel()
         self._handle = None if due is None else asyncio.get_running_loop().call_at(due, self._fire)
+        self._armed_for = due
 
     def _fire(self) -> None:
-        self._handle = None
-        now = monotonic_seconds()
-        while self._heap and self._heap[0][0] <= now:
+        self._handle = self._armed_for = None
+        due_by = monotonic_seconds() + _CLOCK_RESOLUTION_SECONDS
+        while self._heap and self._heap[0][0] <= due_by:
             due, _, key = heapq.heappop(self._heap)
             if self._due.get(key) == due:
                 del self._due[key]

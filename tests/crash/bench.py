@@ -1,0 +1,58 @@
+"""What all runs share: the control plane, the operators' source, the observatory, and how many run at once."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.crash.api import Api
+from tests.crash.forking import ForkServer, Operator
+from tests.crash.observatory import Observatory
+from tests.crash.world import World
+from tests.support.simulation import SimulatedCluster
+
+AT_ONCE: Final = 6
+"""Runs side by side: while one waits for its pods, another's operator starts."""
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class Bench:
+    """Made once for all crash tests."""
+
+    cluster: SimulatedCluster
+    forks: ForkServer
+    folder: Path
+    api: Api
+    observatory: Observatory
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    async def world(self) -> World:
+        """A new namespace."""
+        name = f"crash-{next(_numbers)}"
+        await self.api.send("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+        return World(self.api, self.observatory, name)
+
+    async def worlds(self, count: int) -> list[World]:
+        """So many new namespaces."""
+        return list(await asyncio.gather(*(self.world() for _ in range(count))))
+
+    def operator(self, kubeconfig: Path, namespace: str = "", **settings: str) -> Operator:
+        """A fresh operator for one namespace, or for all of them.
+
+        Unless told otherwise it has a Lease of its own, and need not wait until a dead one's has run out.
+        """
+        name = f"operator-{next(_numbers)}"
+        defaults = {
+            "watch_namespaces": namespace,
+            "pod_namespace": namespace or "default",
+            "pod_name": name,
+            "lease_name": name,
+            "http_host": "127.0.0.1",
+            "http_port": "0",
+        }
+        return self.forks.start(name, kubeconfig, **defaults | settings)
