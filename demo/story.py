@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from pathlib import Path
 from typing import Any, Final
 
@@ -125,7 +126,7 @@ def _show(target: Target) -> None:
         with forwarded(target, model, NAMESPACE) as url:
             example = _example(call(f"{url}/openapi.json"))
             print(f"A real prediction by {model}\n")
-            print(f"POST /predict\n{json.dumps({'inputs': example}, indent=2)}\n")
+            print("\n".join(textwrap.wrap(f"POST /predict {json.dumps({'inputs': example})}", width=110)), "\n")
             print(f"{json.dumps(call(f'{url}/predict', {'inputs': example}), indent=2)}\n")
     print(_next_commands(target))
 

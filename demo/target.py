@@ -18,7 +18,7 @@ from localcluster.toolchain import ensure_binaries
 
 T = TypeVar("T")
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)

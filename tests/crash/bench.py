@@ -37,10 +37,6 @@ class Bench:
         await self.api.send("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         return World(self.api, self.observatory, name)
 
-    async def worlds(self, count: int) -> list[World]:
-        """So many new namespaces."""
-        return list(await asyncio.gather(*(self.world() for _ in range(count))))
-
     def operator(self, kubeconfig: Path, namespace: str = "", **settings: str) -> Operator:
         """A fresh operator for one namespace, or for all of them.
 

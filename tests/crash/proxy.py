@@ -45,7 +45,6 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-
 async def _forward_it(_: Write) -> Reply | None:
     return None
 

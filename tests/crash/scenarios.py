@@ -18,19 +18,24 @@ _AT_ONCE = {"drainSeconds": 0}
 async def create(world: World) -> None:
     """A revision, and a model with an autoscaler that pins it."""
     await world.create(samples.revision(V1, of="lead", uri=f"s3://models/{V1}"))
+    await create_model(world)
+
+
+async def create_model(world: World) -> None:
+    """The model alone."""
     await world.create(samples.model("lead", revision=V1, scaling=_SCALED, rollout=_AT_ONCE))
 
 
 async def update(world: World) -> None:
     """A second revision, which the model pins from now on."""
     await world.create(samples.revision(V2, of="lead", uri=f"s3://models/{V2}", digest="sha256:" + "2" * 64))
-    await world.change_model("lead", {"revision": {"name": V2}})
+    await world.change_model({"revision": {"name": V2}})
 
 
 async def change_in_place(world: World) -> None:
     """More memory, one pod, no autoscaler: for the revision that serves."""
     scaling = {"class": "None", "minReplicas": 1, "maxReplicas": None}
-    await world.change_model("lead", {"serving": {"resources": {"limits": {"memory": "1Gi"}}}, "scaling": scaling})
+    await world.change_model({"serving": {"resources": {"limits": {"memory": "1Gi"}}}, "scaling": scaling})
 
 
 CREATE = Scenario(create, lambda world: world.settles(V1, pods=2))
@@ -38,9 +43,14 @@ UPDATE = Scenario(update, lambda world: world.settles(V2, pods=2))
 CHANGE = Scenario(change_in_place, lambda world: world.settles(V1, pods=1))
 
 
+async def empty_worlds(bench: Bench, count: int) -> list[World]:
+    """Worlds in which there is nothing yet."""
+    return list(await asyncio.gather(*(bench.world() for _ in range(count))))
+
+
 async def serving_worlds(bench: Bench, count: int) -> list[World]:
     """Worlds in which the first revision serves, brought there by one operator that is gone afterwards."""
-    worlds = await bench.worlds(count)
+    worlds = await empty_worlds(bench, count)
     operator = bench.operator(bench.cluster.plane.kubeconfig)
     await asyncio.gather(*(create(world) for world in worlds))
     await asyncio.gather(*(CREATE.settled(world) for world in worlds))
@@ -58,5 +68,5 @@ def must_be_alike(reference: Outcome, outcomes: Sequence[Outcome]) -> None:
 
 async def leave_nothing(worlds: Sequence[World]) -> None:
     """Delete the models; without any operator, every child goes with them."""
-    await asyncio.gather(*(world.delete_model("lead") for world in worlds))
+    await asyncio.gather(*(world.delete_model() for world in worlds))
     await asyncio.gather(*(world.wait(world.is_empty, "no child is left") for world in worlds))

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from tests.crash.bench import Bench
 from tests.crash.proxy import Reply, Write
 from tests.crash.runs import Blow, Outcome, Run, Scenario, Strike, play_all
-from tests.crash.scenarios import CHANGE, CREATE, UPDATE, leave_nothing, must_be_alike, serving_worlds
+from tests.crash.scenarios import (
+    CHANGE,
+    CREATE,
+    UPDATE,
+    empty_worlds,
+    leave_nothing,
+    must_be_alike,
+    serving_worlds,
+)
 from tests.crash.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -27,17 +35,18 @@ async def _unheard(run: Run, _: Write) -> None:
 BLOWS = (Blow("killed before", before=_unanswered), Blow("killed after", after=_unheard))
 
 
-async def survives(bench: Bench, scenario: Scenario, worlds: Sequence[World]) -> None:
-    """Play the scenario undisturbed in the first world, and with a kill at each of its writes in the others."""
-    reference = await Run(bench, worlds[0], None).play(scenario)
+async def survives(bench: Bench, scenario: Scenario, worlds_of: Callable[[Bench, int], Awaitable[list[World]]]) -> None:
+    """Play the scenario undisturbed, and then with a kill at each of the writes that this took."""
+    first = await worlds_of(bench, 1)
+    reference = await Run(bench, first[0], None).play(scenario)
     strikes = [Strike(write.number, blow) for write in reference.writes for blow in BLOWS]
-    spare = [*worlds[1:], *await bench.worlds(max(0, len(strikes) + 1 - len(worlds)))][: len(strikes)]
-    outcomes = await play_all(bench, scenario, spare, strikes)
+    worlds = await worlds_of(bench, len(strikes))
+    outcomes = await play_all(bench, scenario, worlds, strikes)
     must_be_alike(reference, outcomes)
     for blow in BLOWS:
         assert struck(outcomes, blow) >= {write.what for write in reference.writes}
     assert {outcome.operators for outcome in outcomes if outcome.struck is not None} == {2}
-    await leave_nothing(worlds)
+    await leave_nothing([*first, *worlds])
 
 
 def struck(outcomes: Sequence[Outcome], blow: Blow) -> set[str]:
@@ -47,14 +56,14 @@ def struck(outcomes: Sequence[Outcome], blow: Blow) -> set[str]:
 
 async def test_a_create_survives_a_kill_at_every_write(bench: Bench) -> None:
     """Whatever the operator was doing when it died, the next one finishes the same objects and leaves no other."""
-    await survives(bench, CREATE, await bench.worlds(1))
+    await survives(bench, CREATE, empty_worlds)
 
 
 async def test_a_new_revision_survives_a_kill_at_every_write(bench: Bench) -> None:
     """Users are sent to a proven revision at every moment, and in the end to the new one alone."""
-    await survives(bench, UPDATE, await serving_worlds(bench, 28))
+    await survives(bench, UPDATE, serving_worlds)
 
 
 async def test_a_change_in_place_survives_a_kill_at_every_write(bench: Bench) -> None:
     """Resources, number of pods and autoscaler are as asked, however often the operator had to start over."""
-    await survives(bench, CHANGE, await serving_worlds(bench, 16))
+    await survives(bench, CHANGE, serving_worlds)

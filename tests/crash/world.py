@@ -20,7 +20,7 @@ _OF_THE_RUN: Final = frozenset(
 
 @dataclass(frozen=True)
 class World:
-    """One namespace, in which one model lives."""
+    """One namespace, in which one model lives: `lead`."""
 
     api: Api
     observatory: Observatory
@@ -31,9 +31,9 @@ class World:
         body = body | {"metadata": body["metadata"] | {"namespace": self.namespace}}
         await self.api.send("POST", collection(body["kind"], self.namespace), body)
 
-    async def change_model(self, name: str, spec: Object) -> None:
-        """Merge into a model's spec."""
-        path = f"{collection('MarketingModel', self.namespace)}/{name}"
+    async def change_model(self, spec: Object) -> None:
+        """Merge into the model's spec."""
+        path = f"{collection('MarketingModel', self.namespace)}/lead"
         changed = await self.api.send("PATCH", path, {"spec": spec}, merge=True)
         generation = changed["metadata"]["generation"]
         await self.wait(
@@ -41,9 +41,14 @@ class World:
             "the change is seen",
         )
 
-    async def delete_model(self, name: str) -> None:
+    async def touch_model(self) -> None:
+        """Have the operator look at the model now."""
+        path = f"{collection('MarketingModel', self.namespace)}/lead"
+        await self.api.send("PATCH", path, {"metadata": {"annotations": {"touched": "yes"}}}, merge=True)
+
+    async def delete_model(self) -> None:
         """As ``kubectl delete`` does it."""
-        path = f"{collection('MarketingModel', self.namespace)}/{name}"
+        path = f"{collection('MarketingModel', self.namespace)}/lead"
         await self.api.send("DELETE", path, {"propagationPolicy": "Background"})
 
     def objects(self, kind: str) -> list[Object]:
@@ -58,11 +63,8 @@ class World:
         """Whether the model says of its newest spec that this revision serves and nothing else is going on."""
         for body in self.objects("MarketingModel"):
             status = body.get("status", {})
-            return (
-                status.get("observedGeneration") == body["metadata"]["generation"]
-                and status.get("phase") == "Serving"
-                and status["stable"]["revision"] == revision
-            )
+            observed = status.get("observedGeneration") == body["metadata"]["generation"]
+            return observed and status.get("phase") == "Serving" and bool(status["stable"]["revision"] == revision)
         return False
 
     async def settles(self, revision: str, *, pods: int) -> None:

@@ -33,7 +33,6 @@ class Child:
     generation: int
     owner_uid: str
     deleting: bool
-    labels: Mapping[str, str]
     annotations: Mapping[str, str]
     body: bytes
 

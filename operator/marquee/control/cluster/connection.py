@@ -238,7 +238,10 @@ class Connection:
                 status = response.status
                 if exchange.is_watch:
                     self._record(exchange, status, started)
-                yield response
+                try:
+                    yield response
+                finally:
+                    _hang_up(response)
         except (aiohttp.ClientError, OSError) as error:  # asyncio's TimeoutError is an OSError
             what = f"{type(error).__name__}: {error}".rstrip(": ")
             raise Unreachable(f"{exchange.method} {url.partition('?')[0]}: {what}") from error
@@ -284,6 +287,15 @@ async def connect(
 
     """
     return Connection(await log_in(context=context), settings=settings, on_request=on_request)
+
+
+def _hang_up(response: aiohttp.ClientResponse) -> None:
+    """Drop the connection of an answer that is left before its end; one that was read is back in the pool already.
+
+    Closing it politely would keep the socket until the server has answered TLS's farewell.
+    """
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
 
 
 def _cut(lines: LineSplitter, chunk: bytes, path: str) -> list[bytes]:

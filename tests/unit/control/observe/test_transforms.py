@@ -88,7 +88,7 @@ def test_an_object_without_labels_belongs_to_nobody() -> None:
     """Labels and annotations may be missing altogether."""
     bare = {"name": "x", "namespace": "crm", "uid": "u"}
     child = transforms.child(SERVICE, {"metadata": bare})
-    assert (child.model, dict(child.labels), dict(child.annotations), child.generation) == ("", {}, {}, 0)
+    assert (child.model, dict(child.annotations), child.generation) == ("", {}, 0)
 
 
 def test_a_deployments_progress_is_read() -> None:
