@@ -7,7 +7,9 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 VENV := build/venv
 BIN := $(VENV)/bin
-export MARQUEE_STARTED ?= $(shell date +%s)
+ifndef MARQUEE_STARTED
+export MARQUEE_STARTED := $(shell date +%s)
+endif
 
 # $(call stage,what) prints a headline with the seconds since make was started
 stage = @printf '\033[1m[%5d s] %s\033[0m\n' $$(( $$(date +%s) - MARQUEE_STARTED )) '$(1)'

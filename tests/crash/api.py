@@ -16,7 +16,7 @@ _GOODBYE_SECONDS: Final = 0.1
 """A TLS connection that was told to close is closed a few turns of the loop later."""
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The API server said no."""
 
     def __init__(self, status: int, body: Object) -> None:
@@ -53,12 +53,12 @@ class Api:
         """One request.
 
         Raises:
-            Refused: the API server said no.
+            RefusedError: the API server said no.
 
         """
         headers = {"Content-Type": "application/merge-patch+json" if merge else "application/json"}
         async with self.session.request(method, path, json=body, headers=headers) as answer:
             reply: Object = await answer.json()
             if answer.status >= 300:
-                raise Refused(answer.status, reply)
+                raise RefusedError(answer.status, reply)
             return reply

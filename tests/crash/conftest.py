@@ -11,7 +11,6 @@ from tests.crash.api import Api
 from tests.crash.bench import Bench
 from tests.crash.forking import ForkServer
 from tests.crash.observatory import Observatory
-from tests.crash.succession import Succession
 from tests.support.simulation import SimulatedCluster, simulated_cluster
 
 

@@ -11,9 +11,9 @@ LABEL = "marquee.dev/revision"
 
 
 def troubles(history: Iterable[Event]) -> list[str]:
-    """Moments at which users were sent where nobody is, or moved to a revision without a pod; empty when all was well.
+    """Moments at which users were sent where nobody is, or moved to a revision without a pod; empty when all is well.
 
-    Judged from the history of one namespace with one model: no moment is missed, as one would be by asking now and then.
+    Judged from the history of one namespace with one model: no moment is missed, as asking now and then would.
     """
     found = []
     deployments: dict[str, Object] = {}

@@ -15,7 +15,7 @@ _COMPARED: Final = tuple(kind for kind in ROOTS if kind not in {"ReplicaSet", "P
 _OF_THE_RUN: Final = frozenset(
     {"clusterIP", "clusterIPs", "lastTransitionTime", "since", "marquee.dev/switched-at", "marquee.dev/rendered"}
 )
-"""Fields that differ between runs: times, what the cluster gives out, and the digest of a manifest with a time in it."""
+"""Fields that differ between runs: times, what the cluster gives out, and the digest of a manifest with a time."""
 
 
 @dataclass(frozen=True)

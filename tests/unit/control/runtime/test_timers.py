@@ -1,6 +1,7 @@
 import asyncio
 import random
 
+import uvloop
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -121,3 +122,30 @@ def test_every_key_comes_due_exactly_once_at_its_earliest_time(wishes: list[tupl
 
     earliest = {key: min(float(due) for k, due in wishes if k == key) for key, _ in wishes}
     assert run_virtually(scenario()) == [(due, key) for key, due in sorted(earliest.items())]
+
+
+def test_a_clock_that_fires_early_is_not_waited_out() -> None:
+    """Uvloop fires a timer up to a millisecond early: the key comes due then, without a busy loop for the rest."""
+    keys = 40
+    fired = 0
+
+    class Counted(Timers[int]):
+        def _fire(self) -> None:
+            nonlocal fired
+            fired += 1
+            super()._fire()
+
+    async def scenario() -> list[int]:
+        due: list[int] = []
+        timers = Counted(due.append)
+        now = monotonic_seconds()
+        for key in range(keys):
+            timers.schedule(key, now + 0.0037 * (key + 1))
+        async with asyncio.timeout(5):
+            while len(due) < keys:
+                await asyncio.sleep(0.01)
+        return due
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(scenario()) == list(range(keys))
+    assert fired <= keys
