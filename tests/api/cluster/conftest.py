@@ -68,3 +68,11 @@ def deployment(namespace: str) -> dict[str, Any]:
             },
         },
     }
+
+
+@pytest.fixture(autouse=True)
+def _collect():
+    import gc
+
+    yield
+    gc.collect()

@@ -53,7 +53,7 @@ async def running(informer: Informer[str]) -> AsyncIterator[None]:
 
 async def until(condition: Callable[[], object], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - a condition on plain state has no event
+        while not condition():
             await asyncio.sleep(0.01)
 
 

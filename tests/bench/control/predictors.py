@@ -23,7 +23,7 @@ class Predictors:
 
     connection: Connection
     probes: int = 0
-    _pods: dict[str, dict[str, str]] = field(default_factory=dict)
+    _pods: dict[str, asyncio.Future[dict[str, str]]] = field(default_factory=dict)
     _runner: web.AppRunner | None = None
     _watch: Watch | None = None
 
@@ -46,9 +46,16 @@ class Predictors:
 
     def _take(self, body: dict[str, Any]) -> None:
         address = body.get("status", {}).get("podIP")
-        if address and address not in self._pods:
-            container = body["spec"]["containers"][0]
-            self._pods[address] = {entry["name"]: entry.get("value", "") for entry in container.get("env", ())}
+        if not address or "deletionTimestamp" in body["metadata"]:
+            return
+        settings = {entry["name"]: entry.get("value", "") for entry in body["spec"]["containers"][0].get("env", ())}
+        known = self._at(address)
+        if known.done():  # the address of a pod that is gone
+            known = self._pods[address] = asyncio.get_running_loop().create_future()
+        known.set_result(settings)
+
+    def _at(self, address: str) -> asyncio.Future[dict[str, str]]:
+        return self._pods.setdefault(address, asyncio.get_running_loop().create_future())
 
     async def _answer(self, request: web.Request) -> web.Response:
         assert request.transport is not None
@@ -67,6 +74,4 @@ class Predictors:
     async def _settings_of(self, address: str) -> dict[str, str]:
         """The operator may have heard of the pod a moment before us."""
         async with asyncio.timeout(_POD_KNOWN_SECONDS):
-            while address not in self._pods:
-                await asyncio.sleep(0.005)
-        return self._pods[address]
+            return await asyncio.shield(self._at(address))

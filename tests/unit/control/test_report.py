@@ -11,7 +11,7 @@ from marquee.control.decide import decide
 from marquee.control.kinds import Kind
 from marquee.control.observe.resources import Resources
 from marquee.control.report import Reporter
-from tests.unit.control.builders import a_model, a_revision, a_snapshot
+from tests.unit.control.builders import a_model, snapshot
 
 
 class Statuses:
@@ -33,9 +33,9 @@ class Statuses:
 
 async def _report(generation: int) -> tuple[bool, Statuses, Resources]:
     statuses, resources = Statuses(generation), Resources()
-    snapshot = a_snapshot(a_model(revision={"name": "churn-1"}), revisions=[a_revision("churn-1")])
+    observed = snapshot()
     reporter = Reporter(cast("Client", statuses), resources)
-    return await reporter.report(snapshot, decide(snapshot), None), statuses, resources
+    return await reporter.report(observed, decide(observed), None), statuses, resources
 
 
 async def test_the_answer_to_a_status_write_is_known_at_once() -> None:

@@ -67,7 +67,7 @@ async def running(subject: Subject) -> AsyncIterator[Informer[str]]:
 async def until(condition: Callable[[], object]) -> None:
     """Wait until something is so, or fail after some seconds."""
     async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - a condition on plain state has no event
+        while not condition():
             await asyncio.sleep(0.002)
 
 

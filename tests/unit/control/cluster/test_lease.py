@@ -444,7 +444,7 @@ def test_giving_back_survives_a_renewal_under_way() -> None:
         first = Process(server, "first").start()
         await asyncio.sleep(1)
         first.link.delay_seconds = 0.4
-        while first.link.calls["PUT"] == 0:  # noqa: ASYNC110 - a counter has no event
+        while first.link.calls["PUT"] == 0:
             await asyncio.sleep(0.05)
         await asyncio.sleep(0.5)  # written, and the answer is on its way
         await first.stop()

@@ -137,13 +137,19 @@ def test_a_clock_that_fires_early_is_not_waited_out() -> None:
 
     async def scenario() -> list[int]:
         due: list[int] = []
-        timers = Counted(due.append)
+        all_due = asyncio.Event()
+
+        def on_due(key: int) -> None:
+            due.append(key)
+            if len(due) == keys:
+                all_due.set()
+
+        timers = Counted(on_due)
         now = monotonic_seconds()
         for key in range(keys):
             timers.schedule(key, now + 0.0037 * (key + 1))
         async with asyncio.timeout(5):
-            while len(due) < keys:
-                await asyncio.sleep(0.01)
+            await all_due.wait()
         return due
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
