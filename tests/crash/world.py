@@ -77,6 +77,11 @@ class World:
 
         await self.wait(settled, f"{revision} serves alone")
 
+    def owners(self) -> set[str]:
+        """Whose the rendered children are."""
+        bodies = [body for kind in CHILDREN if kind not in {"ReplicaSet", "Pod"} for body in self.objects(kind)]
+        return {owner["uid"] for body in bodies for owner in body["metadata"].get("ownerReferences", ())}
+
     def is_empty(self) -> bool:
         """Whether no child of any kind is there."""
         return not any(self.objects(kind) for kind in CHILDREN)
