@@ -52,7 +52,11 @@ class Owner(ApiModel):
 class Track(ApiModel):
     """Follow the newest revision that carries these labels."""
 
-    match_labels: dict[LabelKey, LabelValue] = Field(min_length=1, max_length=16)
+    match_labels: dict[LabelKey, LabelValue] = Field(
+        min_length=1,
+        max_length=16,
+        description="Labels of the ModelRevision; of those that carry all of them the newest runs.",
+    )
 
 
 class RevisionReference(ApiModel):
@@ -77,8 +81,12 @@ ComputeResource = Annotated[str, StringConstraints(min_length=1, max_length=63)]
 class ResourceRequirements(ApiModel):
     """Requests and limits of the predictor container, as in a Pod."""
 
-    requests: dict[ComputeResource, Quantity] = Field(default_factory=dict, max_length=8)
-    limits: dict[ComputeResource, Quantity] = Field(default_factory=dict, max_length=8)
+    requests: dict[ComputeResource, Quantity] = Field(
+        default_factory=dict, max_length=8, description="What a node must have free for the pod."
+    )
+    limits: dict[ComputeResource, Quantity] = Field(
+        default_factory=dict, max_length=8, description="What the pod may use at most."
+    )
 
 
 class ImagePullPolicy(StrEnum):
@@ -127,7 +135,9 @@ class Serving(ApiModel):
         description="Predictor image. Without it a revision keeps the operator's default of the time it was first "
         "deployed, so that an upgrade of the operator restarts no pod.",
     )
-    image_pull_policy: ImagePullPolicy | None = None
+    image_pull_policy: ImagePullPolicy | None = Field(
+        default=None, description="When the kubelet fetches the image; the operator's setting when not given."
+    )
     resources: ResourceRequirements = Field(
         default=ResourceRequirements(
             requests={"cpu": "100m", "memory": "256Mi"},
@@ -139,10 +149,13 @@ class Serving(ApiModel):
         default=1_048_576, ge=1024, le=67_108_864, description="A larger request body gets 413."
     )
     node_selector: dict[LabelKey, Annotated[str, StringConstraints(max_length=63)]] = Field(
-        default_factory=dict, max_length=16
+        default_factory=dict, max_length=16, description="Labels that a node must have."
     )
     tolerations: tuple[Toleration, ...] = Field(
-        default=(), max_length=16, json_schema_extra=extension(list_type="atomic")
+        default=(),
+        max_length=16,
+        description="Taints that the pods accept.",
+        json_schema_extra=extension(list_type="atomic"),
     )
 
 
@@ -163,8 +176,8 @@ class Scaling(ApiModel):
         description="None: always minReplicas. HPA: a HorizontalPodAutoscaler on CPU between minReplicas and "
         "maxReplicas. External: starts with minReplicas, then hands off.",
     )
-    min_replicas: int = Field(default=1, ge=1, le=1000)
-    max_replicas: int | None = Field(default=None, ge=1, le=1000)
+    min_replicas: int = Field(default=1, ge=1, le=1000, description="Pods at least; with class None exactly.")
+    max_replicas: int | None = Field(default=None, ge=1, le=1000, description="Pods at most; class HPA only.")
     cpu_utilization_percent: int | None = Field(
         default=None, ge=1, le=1000, description="HPA target, percent of the CPU request; 70 when not set."
     )
