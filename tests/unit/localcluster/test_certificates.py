@@ -58,8 +58,10 @@ def test_the_group_is_the_organisation(authority: Authority) -> None:
     assert "O = system:masters, CN = admin" in text_of(authority.certificate_file("admin"))
 
 
-def test_an_unchanged_subject_keeps_its_certificate(authority: Authority) -> None:
+def test_an_unchanged_subject_keeps_its_certificate(tmp_path: Path) -> None:
     """A restart does not make new identities; another address does."""
+    authority = Authority(tmp_path)
+    authority.issue(Subject("server", "server", "", ("127.0.0.1",), ("localhost",)))
     file = authority.certificate_file("server")
     before = file.read_bytes()
     authority.issue(Subject("server", "server", "", ("127.0.0.1",), ("localhost",)))
