@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,48 +21,49 @@ from typing import Any, Self
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@dataclass(frozen=True, slots=True)
 class Operator:
-    """A forked operator."""
+    """A forked operator.
 
-    pid: int
-    log: Path
-    descriptor: int
-    """A pidfd: the number of a process that has ended may be another's by the time it is used."""
+    It is known by a pidfd: the number of a process that has ended may be another's by the time it is used.
+    """
 
-    def kill(self) -> None:
-        """SIGKILL; nothing happens when it has ended already."""
-        self.send(signal.SIGKILL)
+    def __init__(self, pid: int, log: Path) -> None:
+        self.log = log
+        self._descriptor = os.pidfd_open(pid)
+        self._gone = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._descriptor, self._note_the_end)
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, unless it has ended already."""
-        try:
-            signal.pidfd_send_signal(self.descriptor, number)
-        except ProcessLookupError:
-            return
+        if not self._gone.is_set():
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, number)
 
-    async def ended(self, timeout_seconds: float = 30.0) -> None:
+    async def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        self.send(signal.SIGKILL)
+        await self.ended()
+
+    async def ended(self) -> None:
         """Wait until the process is no more."""
-        loop = asyncio.get_running_loop()
-        gone = asyncio.Event()
-        loop.add_reader(self.descriptor, gone.set)
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await gone.wait()
-        finally:
-            loop.remove_reader(self.descriptor)
+        await self._gone.wait()
+
+    def _note_the_end(self) -> None:
+        self._loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        self._gone.set()
 
 
 class ForkServer:
-    """The process that forks; a context manager, which kills on leaving what is left of the operators."""
+    """The process that forks; a context manager. Whoever starts an operator has to end it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._server: subprocess.Popen[bytes] | None = None
-        self._started: list[Operator] = []
 
     def start(self, name: str, kubeconfig: Path, **settings: str) -> Operator:
-        """Fork an operator.
+        """Fork an operator; called in the event loop that is going to wait for its end.
 
         Args:
             name: Of its log file, which is appended to.
@@ -80,9 +80,7 @@ class ForkServer:
         self._server.stdin.write(json.dumps(wish).encode() + b"\n")
         self._server.stdin.flush()
         pid = int(self._server.stdout.readline())
-        operator = Operator(pid, log, os.pidfd_open(pid))
-        self._started.append(operator)
-        return operator
+        return Operator(pid, log)
 
     def __enter__(self) -> Self:
         path = os.pathsep.join([str(ROOT / "operator"), str(ROOT)])
@@ -99,11 +97,10 @@ class ForkServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._server is not None
-        for operator in self._started:
-            operator.kill()
-            os.close(operator.descriptor)
         assert self._server.stdin is not None
+        assert self._server.stdout is not None
         self._server.stdin.close()
+        self._server.stdout.close()
         self._server.wait(timeout=10)
 
 

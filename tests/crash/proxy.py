@@ -24,15 +24,13 @@ _DROPPED: Final = frozenset({"transfer-encoding", "content-length", "connection"
 class Write:
     """One request of the operator that changes something; the Lease's are not counted."""
 
-    number: int
-    """Counted from 1, over all operators that have used this proxy."""
     method: str
     path: str
     body: dict[str, Any]
 
     @property
     def what(self) -> str:
-        """Verb and resource, without namespace: ``PATCH services/lead``."""
+        """Verb and resource, without namespace: ``PATCH services/lead``, ``POST events``."""
         return f"{self.method} {self.path.split('/namespaces/', 1)[-1].partition('/')[2]}"
 
 
@@ -120,7 +118,7 @@ class Proxy:
         if request.method == "GET" or request.path.startswith("/apis/coordination.k8s.io/"):
             return None
         body = json.loads(content) if content else {}
-        return Write(len(self.writes) + 1, request.method, request.path, body)
+        return Write(request.method, request.path, body)
 
     async def _forward(self, request: web.Request, content: bytes) -> web.StreamResponse:
         assert self._session is not None

@@ -1,8 +1,9 @@
-"""One run: something happens to an operator at its n-th write, and the world must come out the same all the same."""
+"""One run: something happens to an operator at one of its writes, and the world must come out the same all the same."""
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,13 +37,29 @@ class Blow:
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """A blow at the n-th write; number 0: at each."""
+    """A blow at one write, known by what it writes: `Write.what`, and at which time."""
 
-    number: int
     blow: Blow
+    what: str = ""
+    """Empty: at each write."""
+    time: int = 1
 
     def __str__(self) -> str:
-        return f"{self.blow.name} at write {self.number or 'any'}"
+        return f"{self.blow.name} at {self.what or 'each write'} ({self.time})"
+
+
+def strikes_at(writes: Sequence[Write], blow: Blow) -> list[Strike]:
+    """A strike at each of the writes of an undisturbed run.
+
+    Not simply at the n-th: how often a status is written on the way depends on who is quicker, and one time more or
+    less would leave another write unstruck.
+    """
+    seen: Counter[str] = Counter()
+    strikes = []
+    for write in writes:
+        seen[write.what] += 1
+        strikes.append(Strike(blow, write.what, seen[write.what]))
+    return strikes
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +76,7 @@ class Outcome:
     """Moments at which users were not looked after."""
 
     def __str__(self) -> str:
-        return f"{self.strike or 'undisturbed'} ({self.struck.what if self.struck else 'never struck'})"
+        return f"{self.strike or 'undisturbed'}{'' if self.struck else ', never struck'}"
 
 
 class Run:
@@ -88,7 +105,7 @@ class Run:
                 await scenario.settled(self.world)
                 dump = self.world.dump()
             except AssertionError as error:
-                error.add_note(f"{self._strike}: {self._struck.what if self._struck else 'never struck'}")
+                error.add_note(f"{self._strike}{'' if self._struck else ', never struck'}")
                 error.add_note(self.operator.log.read_text()[-3000:] if self.operator else "no operator")
                 raise
             finally:
@@ -101,20 +118,19 @@ class Run:
     async def kill(self) -> None:
         """SIGKILL, and wait for the end."""
         if self.operator is not None:
-            self.operator.kill()
-            await self.operator.ended()
+            await self.operator.kill()
 
     async def _keep_an_operator(self) -> None:
         """What a Deployment does in a cluster."""
         while True:
             self.operator = self._bench.operator(self.proxy.kubeconfig, self.world.namespace)
             self._operators += 1
-            await self.operator.ended(timeout_seconds=600)
+            await self.operator.ended()
 
     async def _until_struck_or(self, scenario: Scenario) -> None:
         """A run may need fewer writes than another: it is over then, without a blow."""
         waits = [asyncio.ensure_future(scenario.settled(self.world))]
-        if self._strike is not None and self._strike.number:
+        if self._strike is not None and self._strike.what:
             waits.append(asyncio.ensure_future(self._wait_over()))
         done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for wait in pending:
@@ -146,7 +162,10 @@ class Run:
             self._over.set()
 
     def _is_due(self, write: Write) -> bool:
-        return self._strike is not None and self._strike.number in (0, write.number)
+        if self._strike is None or not self._strike.what:
+            return self._strike is not None
+        times = sum(earlier.what == self._strike.what for earlier in self.proxy.writes)
+        return write.what == self._strike.what and times == self._strike.time
 
     def _note_where_users_go(self, write: Write) -> None:
         """They may be sent to a revision only when it is their first, or has proven itself."""

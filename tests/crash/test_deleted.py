@@ -1,27 +1,18 @@
-"""A model that is deleted while the operator works on it leaves nothing; created again, it is as if it were the first."""
+"""A model deleted while the operator works on it leaves nothing; created again, it is as if it were the first."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import pytest
 
 from tests.crash.bench import Bench
 from tests.crash.proxy import Reply, Write
-from tests.crash.runs import Blow, Outcome, Run, Scenario, Strike, play_all
-from tests.crash.scenarios import (
-    CREATE,
-    V1,
-    V2,
-    create,
-    create_model,
-    empty_worlds,
-    must_be_alike,
-    serving_worlds,
-    update,
-)
-from tests.crash.world import World
+from tests.crash.runs import Blow, Run, Scenario, Strike, play_all, strikes_at
+from tests.crash.scenarios import CREATE, UPDATE, V1, V2, create_model, empty_worlds, serving_worlds
+from tests.crash.world import World, differences
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -58,13 +49,18 @@ def is_gone(world: World) -> bool:
     return not world.objects("MarketingModel") and world.is_empty()
 
 
-async def leaves_nothing(bench: Bench, scenario: Scenario, worlds: Sequence[World], writes: int) -> None:
+async def leaves_nothing(
+    bench: Bench, scenario: Scenario, revision: str, worlds_of: Callable[[Bench, int], Awaitable[list[World]]]
+) -> None:
     """Delete the model at each write of a scenario, in one way or another; all ways have their turn."""
-    strikes = [Strike(number, DELETED[number % len(DELETED)]) for number in range(1, writes + 1)]
-    outcomes = await play_all(bench, scenario, worlds, strikes)
+    first = await worlds_of(bench, 1)
+    reference = await Run(bench, first[0], None).play(scenario)
+    strikes = [strikes_at(reference.writes, DELETED[n % 3])[n] for n in range(len(reference.writes))]
+    worlds = await worlds_of(bench, len(strikes))
+    outcomes = await play_all(bench, Scenario(scenario.provoke, lambda world: ends(world, revision)), worlds, strikes)
     struck = [world for world, outcome in zip(worlds, outcomes, strict=True) if outcome.struck is not None]
-    assert len(struck) > writes / 2
-    await asyncio.gather(*(world.wait(lambda world=world: is_gone(world), "nothing is left") for world in struck))
+    assert len(struck) > len(strikes) / 2
+    await asyncio.gather(*(world.wait(partial(is_gone, world), "nothing is left") for world in struck))
     await asyncio.sleep(1)  # whoever wanted to bring something back has had his time
     assert [world.namespace for world in struck if not is_gone(world)] == []
 
@@ -76,14 +72,12 @@ async def ends(world: World, revision: str) -> None:
 
 async def test_a_model_deleted_while_it_is_created_leaves_nothing(bench: Bench) -> None:
     """Whichever object the operator is about to write: it is not made, or goes with the others."""
-    worlds = await empty_worlds(bench, 8)
-    await leaves_nothing(bench, Scenario(create, lambda world: ends(world, V1)), worlds, len(worlds))
+    await leaves_nothing(bench, CREATE, V1, empty_worlds)
 
 
 async def test_a_model_deleted_during_a_rollout_leaves_nothing(bench: Bench) -> None:
     """Neither of the two revisions stays."""
-    worlds = await serving_worlds(bench, 8)
-    await leaves_nothing(bench, Scenario(update, lambda world: ends(world, V2)), worlds, len(worlds))
+    await leaves_nothing(bench, UPDATE, V2, serving_worlds)
 
 
 async def test_a_delete_costs_the_operator_nothing(bench: Bench) -> None:
@@ -96,12 +90,37 @@ async def test_a_delete_costs_the_operator_nothing(bench: Bench) -> None:
 
 async def test_a_model_created_again_is_as_if_it_were_the_first(bench: Bench) -> None:
     """Deleted and applied once more in the middle of its creation: the end is that of any other model."""
-    first, *worlds = await empty_worlds(bench, 8)
+    (first,) = await empty_worlds(bench, 1)
     reference = await Run(bench, first, None).play(CREATE)
-    outcomes: list[Outcome] = await play_all(
-        bench, CREATE, worlds, [Strike(number, REPLACED) for number in range(1, len(worlds) + 1)]
-    )
-    must_be_alike(reference, [outcome for outcome in outcomes if outcome.struck is not None])
+    strikes = strikes_at(reference.writes, REPLACED)
+    worlds = await empty_worlds(bench, len(strikes))
+    outcomes = await play_all(bench, CREATE, worlds, strikes)
+    for outcome in outcomes:
+        if outcome.struck is not None:
+            assert (str(outcome), differences(reference.dump, outcome.dump)) == (str(outcome), [])
     for world in worlds:
         (model,) = world.objects("MarketingModel")
         assert world.owners() == {model["metadata"]["uid"]}
+
+
+async def test_a_status_reaches_no_model_that_it_is_not_about(bench: Bench) -> None:
+    """What was found out about the former model must not make its successor's revision look proven."""
+    seen: list[tuple[str, object]] = []
+
+    async def replace(run: Run, write: Write) -> None:
+        if write.body["status"]["phase"] == "Serving" and not seen:
+            await run.world.delete_model()
+            await run.world.wait(partial(is_gone, run.world), "nothing is left")
+            await create_model(run.world)
+            seen.append((write.body["status"]["stable"]["revision"], None))
+
+    async def look(run: Run, _: Write) -> None:
+        if len(seen) == 1:
+            seen.append(("after the write", (await run.world.model()).get("status")))
+
+    (world,) = await empty_worlds(bench, 1)
+    blow = Blow("replaced", before=replace, after=look)
+    strike = Strike(blow, "PATCH marketingmodels/lead/status", 2)
+    outcome = await Run(bench, world, strike).play(CREATE)
+    assert outcome.struck is not None
+    assert seen == [(V1, None), ("after the write", None)]

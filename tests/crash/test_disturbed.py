@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from typing import Any
 
 import pytest
 
-from localcluster.parts import read_state
 from tests.crash.bench import Bench
 from tests.crash.proxy import Reply, Write
-from tests.crash.runs import Blow, Run, Strike, play_all
+from tests.crash.runs import Blow, Run, Strike, play_all, strikes_at
 from tests.crash.scenarios import CREATE, UPDATE, leave_nothing, must_be_alike, serving_worlds
-from tests.support.simulation import SimulatedCluster
+from tests.support import parts
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -59,7 +56,7 @@ async def test_a_rollout_survives_every_refusal(bench: Bench) -> None:
     """Whatever the server answers to one of the writes, the operator lives on and gets there."""
     first, *worlds = await serving_worlds(bench, 11)
     reference = await Run(bench, first, None).play(UPDATE)
-    strikes = [Strike(1 + number % len(reference.writes), REFUSALS[number % 5]) for number in range(len(worlds))]
+    strikes = [strikes_at(reference.writes, blow)[n % len(reference.writes)] for n, blow in enumerate(REFUSALS * 2)]
     outcomes = await play_all(bench, UPDATE, worlds, strikes)
     must_be_alike(reference, outcomes)
     assert {outcome.operators for outcome in outcomes} == {1}
@@ -70,35 +67,29 @@ async def test_a_rollout_survives_cut_watches(bench: Bench) -> None:
     """All watches break at every single write, in the middle of what they were about to say."""
     first, second = await serving_worlds(bench, 2)
     reference = await Run(bench, first, None).play(UPDATE)
-    outcomes = await play_all(bench, UPDATE, [second], [Strike(0, CUT)])
+    outcomes = await play_all(bench, UPDATE, [second], [Strike(CUT)])
     must_be_alike(reference, outcomes)
     await leave_nothing([first, second])
-
-
-def api_server_of(cluster: SimulatedCluster) -> int:
-    """Process id of the API server."""
-    state = read_state(cluster.plane._layout.state)
-    assert state is not None
-    identity = state.parts["kube-apiserver"].identity
-    assert identity is not None
-    return identity.pid
 
 
 async def test_a_rollout_survives_the_death_of_the_api_server(bench: Bench) -> None:
     """SIGKILL on the API server in the middle of rollouts; it comes back, and so do the operators if they must."""
     first, *worlds = await serving_worlds(bench, 4)
     reference = await Run(bench, first, None).play(UPDATE)
-    server = api_server_of(bench.cluster)
+    plane = bench.cluster.plane
+    server = parts.pid_of(plane, "kube-apiserver")
 
     async def end_the_server(run: Run, _: Write) -> None:  # noqa: ARG001 - as blows are called
-        if api_server_of(bench.cluster) == server:
-            os.kill(server, signal.SIGKILL)
-            await asyncio.sleep(0.1)
+        if not ended:
+            ended.append("now")
+            parts.kill(plane, "kube-apiserver")
+
+    ended: list[str] = []
 
     blow = Blow("API server killed", after=end_the_server)
-    outcomes = await play_all(bench, UPDATE, worlds, [Strike(number, blow) for number in (2, 3, 4)])
+    outcomes = await play_all(bench, UPDATE, worlds, strikes_at(reference.writes, blow)[1:4])
     must_be_alike(reference, outcomes)
-    assert api_server_of(bench.cluster) != server
+    assert parts.pid_of(plane, "kube-apiserver") != server
     await leave_nothing([first, *worlds])
 
 
@@ -106,6 +97,6 @@ async def test_a_create_without_watches_gets_there(bench: Bench) -> None:
     """The same from nothing: what a cut watch did not tell is found by listing again."""
     first, second = [await bench.world(), await bench.world()]
     reference = await Run(bench, first, None).play(CREATE)
-    outcomes = await play_all(bench, CREATE, [second], [Strike(0, CUT)])
+    outcomes = await play_all(bench, CREATE, [second], [Strike(CUT)])
     must_be_alike(reference, outcomes)
     await leave_nothing([first, second])

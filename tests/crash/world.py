@@ -13,7 +13,15 @@ from tests.support.kinds import CHILDREN, ROOTS, Object, collection
 
 _COMPARED: Final = tuple(kind for kind in ROOTS if kind not in {"ReplicaSet", "Pod"})
 _OF_THE_RUN: Final = frozenset(
-    {"clusterIP", "clusterIPs", "lastTransitionTime", "since", "marquee.dev/switched-at", "marquee.dev/rendered"}
+    {
+        "touched",
+        "clusterIP",
+        "clusterIPs",
+        "lastTransitionTime",
+        "since",
+        "marquee.dev/switched-at",
+        "marquee.dev/rendered",
+    }
 )
 """Fields that differ between runs: times, what the cluster gives out, and the digest of a manifest with a time."""
 
@@ -51,6 +59,10 @@ class World:
         path = f"{collection('MarketingModel', self.namespace)}/lead"
         await self.api.send("DELETE", path, {"propagationPolicy": "Background"})
 
+    async def model(self) -> Object:
+        """The model as the API server has it at this moment."""
+        return await self.api.send("GET", f"{collection('MarketingModel', self.namespace)}/lead")
+
     def objects(self, kind: str) -> list[Object]:
         """All objects of a kind."""
         return self.observatory.objects(self.namespace, kind)
@@ -66,6 +78,13 @@ class World:
             observed = status.get("observedGeneration") == body["metadata"]["generation"]
             return observed and status.get("phase") == "Serving" and bool(status["stable"]["revision"] == revision)
         return False
+
+    def reason(self) -> str:
+        """Why the model is ready, or not."""
+        conditions = [
+            c for body in self.objects("MarketingModel") for c in body.get("status", {}).get("conditions", ())
+        ]
+        return next((str(c["reason"]) for c in conditions if c["type"] == "Ready"), "")
 
     async def settles(self, revision: str, *, pods: int) -> None:
         """Wait until the revision serves with so many pods, and nothing of another is left."""
@@ -115,7 +134,7 @@ class World:
         managers = {entry["manager"] for entry in metadata["managedFields"]}
         kept = {
             "labels": metadata.get("labels"),
-            "annotations": metadata.get("annotations"),
+            "annotations": metadata.get("annotations", {}),
             "owners": [owner["name"] for owner in metadata.get("ownerReferences", ())],
             "managers": sorted(manager for manager in managers if manager.startswith("marquee")),
             "spec": body.get("spec"),

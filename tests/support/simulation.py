@@ -13,6 +13,7 @@ from typing import Any, Final
 from localcluster import ControlPlane
 from marquee.api.crds import all_crds
 from marquee.contract.pod import SERVING_PORT
+from tests.support import parts
 from tests.support.addresses import LocalAddresses
 from tests.support.apiserver import ApiServer
 from tests.support.predictors import Predictors
@@ -47,6 +48,8 @@ def simulated_cluster(folder: Path) -> Iterator[SimulatedCluster]:
     )
     with LocalAddresses(SERVING_PORT) as addresses, plane, ApiServer(plane) as server:
         install_crds(server)
+        # The garbage collector looks for new kinds every 30 s only, but at its start.
+        parts.restart(plane, "kube-controller-manager")
         for number, network in enumerate(addresses.halves()):
             answer = server.create("/api/v1/nodes", _node(f"simulated-{number}", str(network)))
             assert answer.accepted, answer.message

@@ -37,6 +37,5 @@ class Reconciler:
         refusal = await self.actor.act(key, plan)
         if plan.probe is not None and refusal is None:
             return 0.0  # the answer changes the decision: look again before telling anybody
-        if await self.reporter.report(snapshot, plan, refusal):
-            return 0.0
+        await self.reporter.report(snapshot, plan, refusal)
         return REFUSED_AGAIN_SECONDS if refusal is not None else plan.requeue_after_seconds

@@ -10,7 +10,7 @@ from marquee.api.marketing_model import MarketingModel, MarketingModelStatus, Ph
 from marquee.api.types import API_VERSION, timestamp
 from marquee.control.act import Refusal
 from marquee.control.cluster.client import Client
-from marquee.control.cluster.errors import ApiError, NotFound
+from marquee.control.cluster.errors import ApiError, Conflict, NotFound
 from marquee.control.decide.plan import Notice, Plan
 from marquee.control.kinds import MARKETING_MODEL
 from marquee.control.snapshot import Snapshot
@@ -31,28 +31,23 @@ class Reporter:
     client: Client
     cache: ModelCache
 
-    async def report(self, snapshot: Snapshot, plan: Plan, refusal: Refusal | None) -> bool:
+    async def report(self, snapshot: Snapshot, plan: Plan, refusal: Refusal | None) -> None:
         """Status first, then events: an event about a change that is not yet visible only confuses.
 
-        Returns:
-            Whether the server's answer shows a newer spec than the one that was decided on. The watch may never
-            tell of it: what it brings later is known by then from this answer.
-
+        The model's resourceVersion is the fence: what was found out about one version of it, or about a former model
+        of the same name, is not written to another. The watch tells of the other, and it is decided upon anew.
         """
         model = snapshot.model
         status = plan.status if refusal is None else _refused(snapshot, plan.status, refusal)
         notices = plan.notices if refusal is None else _refusal_notices(model, refusal)
-        overtaken = False
         if status != model.status:
             try:
                 stored = await self.client.apply_status(MARKETING_MODEL, _manifest(model, status))
-            except NotFound:
-                return False  # deleted meanwhile: nobody is left to tell
+            except (NotFound, Conflict):
+                return
             self.cache.put_model(stored)
-            overtaken = stored["metadata"]["generation"] != model.metadata.generation
         for notice in notices:
             await self._emit(model, notice)
-        return overtaken
 
     async def _emit(self, model: MarketingModel, notice: Notice) -> None:
         try:
@@ -77,7 +72,11 @@ def _manifest(model: MarketingModel, status: MarketingModelStatus) -> dict[str, 
     return {
         "apiVersion": API_VERSION,
         "kind": MarketingModel.KIND,
-        "metadata": {"name": model.metadata.name, "namespace": model.metadata.namespace},
+        "metadata": {
+            "name": model.metadata.name,
+            "namespace": model.metadata.namespace,
+            "resourceVersion": model.metadata.resource_version,
+        },
         "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
 

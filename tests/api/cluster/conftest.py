@@ -68,11 +68,3 @@ def deployment(namespace: str) -> dict[str, Any]:
             },
         },
     }
-
-
-@pytest.fixture(autouse=True)
-def _collect():
-    import gc
-
-    yield
-    gc.collect()

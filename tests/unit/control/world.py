@@ -32,7 +32,7 @@ from tests.unit.control.builders import DEFAULTS, MODEL, NAMESPACE, NOW, digest_
 
 Body = dict[str, Any]
 ObjectKey = tuple[Kind, str]
-SETTLE_ROUNDS: Final = 200
+SETTLE_ROUNDS: Final = 80
 QUIET_ROUNDS: Final = 3
 
 

@@ -26,12 +26,14 @@ def is_in_sync(wanted: Any, stored: Any) -> bool:
 
 def _covers(wanted: Any, stored: Any, *, quantities: bool) -> bool:
     if wanted == stored:
-        return True  # one comparison in C decides most of a converged object
+        return True
     if isinstance(wanted, dict):
         if not isinstance(stored, dict):
             return not wanted and stored is None
+        # most of a converged object is equal, which one comparison in C decides
         return all(
-            _covers(value, stored.get(key), quantities=quantities or key in _QUANTITY_MAPS)
+            value == (theirs := stored.get(key))
+            or _covers(value, theirs, quantities=quantities or key in _QUANTITY_MAPS)
             for key, value in wanted.items()
         )
     if isinstance(wanted, list):

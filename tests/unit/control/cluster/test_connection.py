@@ -338,6 +338,22 @@ async def test_leaving_a_watch_closes_its_connection(api: ScriptedApi, connectio
     assert not connection._session.connector._acquired  # type: ignore[union-attr]
 
 
+async def test_closing_ends_open_watches(api: ScriptedApi) -> None:
+    """Closing the session ends its watches instead of leaving them waiting, and leaves no socket open."""
+    connection = api.connect()
+    api.then(watch(event("ADDED", "a", 1), end="hang"), json({}))
+    async with aclosing(connection.stream(PODS)) as events:
+        await anext(events)
+        waiting = asyncio.ensure_future(anext(events))
+        await connection.request("GET", PODS)
+        sockets = list(connection._sockets)
+        await connection.close()
+        with pytest.raises(Unreachable):
+            await asyncio.wait_for(waiting, 2)
+
+    assert [sock.fileno() for sock in sockets] == [-1, -1]
+
+
 async def test_a_renewed_token_is_used_after_a_refusal(api: ScriptedApi) -> None:
     """A 401 has the token's source asked once; with a new token the request is repeated."""
     configuration = api.configuration("Bearer old")

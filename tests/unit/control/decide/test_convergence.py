@@ -223,7 +223,7 @@ class Rollouts(RuleBasedStateMachine):
 
 
 TestRollouts = Rollouts.TestCase
-TestRollouts.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+TestRollouts.settings = settings(max_examples=60, stateful_step_count=20, deadline=None, report_multiple_bugs=False)
 
 
 def _history(bad: Behaviour | None, die_after: int | None) -> list[tuple[Any, ...]]:

@@ -276,6 +276,13 @@ class TestLostObjects:
         assert plan.applies == ()
         assert plan.status.stable is not None
 
+    def test_what_is_on_its_way_out_is_not_written(self) -> None:
+        """A change waits for the object that follows: the one that goes would take it along."""
+        arms = {"churn-1": Arm(deleting=True)}
+        observed = snapshot(wanted="churn-1", stable="churn-1", arms=arms, pod={"threads": 4}, service_deleting=True)
+        plan = decide(observed)
+        assert (plan.applies, plan.scales, plan.deletes) == ((), (), ())
+
     def test_a_lost_stable_comes_back_during_a_rollout(self) -> None:
         """The serving revision's Deployment is put back before the newcomer's is looked at."""
         plan = decide(snapshot(wanted="churn-2", stable="churn-1", arms={"churn-2": STARTING}))
