@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from tests.crash.api import Api
 from tests.crash.bench import Bench
 from tests.crash.forking import ForkServer
 from tests.crash.observatory import Observatory
+from tests.crash.succession import End, Succession, succeed
 from tests.support.simulation import SimulatedCluster, simulated_cluster
 
 
@@ -35,3 +37,12 @@ async def bench(
     """Everything a run needs."""
     async with Api(cluster.plane) as api, Observatory(api) as observatory:
         yield Bench(cluster, forks, tmp_path_factory.mktemp("kubeconfigs"), api, observatory)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
+async def successions(bench: Bench) -> AsyncIterator[asyncio.Task[dict[End, Succession]]]:
+    """Leaders that fall silent, from the beginning of the session: a standby waits for a quarter of a minute."""
+    task = asyncio.create_task(succeed(bench))
+    yield task
+    task.cancel()
+    await asyncio.wait([task])

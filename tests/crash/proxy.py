@@ -95,12 +95,15 @@ class Proxy:
         await self._runner.cleanup()
         await self._session.close()
 
-    def cut_watches(self) -> int:
-        """Cut every open watch in mid-sentence; returns how many there were."""
-        cut = len(self._watches)
+    @property
+    def watches(self) -> int:
+        """Number of open watches."""
+        return len(self._watches)
+
+    def cut_watches(self) -> None:
+        """Cut every open watch in mid-sentence."""
         for watch in self._watches:
             watch.cancel()
-        return cut
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         content = await request.read()

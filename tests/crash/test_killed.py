@@ -45,7 +45,8 @@ async def survives(bench: Bench, scenario: Scenario, worlds_of: Callable[[Bench,
     must_be_alike(reference, outcomes)
     for blow in BLOWS:
         assert struck(outcomes, blow) == {write.what for write in reference.writes}
-    assert {outcome.operators for outcome in outcomes if outcome.struck is not None} == {2}
+    # after the last write nothing is left to do, and the world may be as asked before another operator leads
+    assert {outcome.operators for outcome in outcomes if outcome.struck is not None} in ({2}, {1, 2})
     await leave_nothing([*first, *worlds])
 
 

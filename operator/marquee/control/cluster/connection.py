@@ -195,8 +195,8 @@ class Connection:
 
     async def close(self) -> None:
         """Close all connections; streams that are open end with `Unreachable`."""
-        await self._session.close()
-        # What was left in the middle of an exchange still waits for the server's farewell, unknown to the session.
+        # Sockets first: the session forgets those that were left in the middle of an exchange and wait for the
+        # server's farewell, and wakes no reader of those that it closes.
         for sock in list(self._sockets):
             with suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
@@ -204,6 +204,7 @@ class Connection:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 while any(sock.fileno() >= 0 for sock in self._sockets):  # noqa: ASYNC110 - sockets have no event
                     await asyncio.sleep(0.001)
+        await self._session.close()
 
     def _open_socket(self, address: tuple[Any, ...]) -> socket.socket:
         sock = _watchful_socket(address)

@@ -25,7 +25,7 @@ from marquee.control.kinds import (
 )
 from marquee.control.render import children, names
 from marquee.control.render.deployment import deployment
-from marquee.control.snapshot import Snapshot
+from marquee.control.snapshot import Child, Snapshot
 
 PROBE_AGAIN_SECONDS: Final = 10.0
 MINIMUM_WAIT_SECONDS: Final = 0.2
@@ -114,6 +114,8 @@ def _scales(snapshot: Snapshot, facts: Facts, row: Row) -> Iterator[Scale]:
     target = facts.target
     if target.deployment is None and snapshot.deployment(target.name) is not None:
         return  # on its way out: the one that follows is scaled
+    if facts.stable is None and _unwanted_autoscaler(snapshot) is not None:
+        return  # it would set its own number again until it is gone, and its end is an event
     current = target.deployment.replicas if target.deployment is not None else 1
     if current != target.wanted_replicas:
         yield Scale(snapshot.model.metadata.namespace, target.name, target.wanted_replicas)
@@ -146,13 +148,16 @@ def _deletes(snapshot: Snapshot, facts: Facts, row: Row) -> Iterator[Delete]:
         return
     for state in facts.leftovers:
         yield _delete(state.child.kind, state.child.namespace, state.child.name, state.child.uid)
-    autoscaler = snapshot.child(HORIZONTAL_POD_AUTOSCALER, snapshot.model.metadata.name)
-    if (
-        autoscaler is not None
-        and not autoscaler.deleting
-        and snapshot.model.spec.scaling.class_ is not ScalingClass.HPA
-    ):
+    autoscaler = _unwanted_autoscaler(snapshot)
+    if autoscaler is not None and not autoscaler.deleting:
         yield _delete(autoscaler.kind, autoscaler.namespace, autoscaler.name, autoscaler.uid)
+
+
+def _unwanted_autoscaler(snapshot: Snapshot) -> Child | None:
+    """The autoscaler of a model that is not scaled by one any more."""
+    if snapshot.model.spec.scaling.class_ is ScalingClass.HPA:
+        return None
+    return snapshot.child(HORIZONTAL_POD_AUTOSCALER, snapshot.model.metadata.name)
 
 
 def _delete(kind: Kind, namespace: str, name: str, uid: str) -> Delete:
