@@ -23,7 +23,7 @@ demo: $(VENV)/ready ## train two real models, install Marquee, see them answer (
 	$(call stage,demo)
 	@$(BIN)/python -m demo
 
-test: lint types contracts unit api crash e2e ## everything that must hold before a change lands
+test: lint types contracts unit api e2e ## everything that must hold before a change lands
 	$(call stage,all tests passed)
 
 lint: $(VENV)/ready ## style and format
@@ -47,7 +47,7 @@ api: $(VENV)/ready ## rules and clients against a real API server
 	$(call stage,API tests)
 	@$(BIN)/pytest -q tests/api
 
-crash: $(VENV)/ready ## the operator killed before and after every write
+crash: $(VENV)/ready ## the operator killed before and after every write (not part of test yet: see docs/architecture.md)
 	$(call stage,crash tests)
 	@$(BIN)/pytest -q tests/crash
 
