@@ -37,15 +37,15 @@ class Bench:
         await self.api.send("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
         return World(self.api, self.observatory, name)
 
-    def operator(self, kubeconfig: Path, namespace: str = "", **settings: str) -> Operator:
-        """A fresh operator for one namespace, or for all of them.
+    def operator(self, kubeconfig: Path, namespaces: str, **settings: str) -> Operator:
+        """A fresh operator for some namespaces, separated by commas.
 
         Unless told otherwise it has a Lease of its own, and need not wait until a dead one's has run out.
         """
         name = f"operator-{next(_numbers)}"
         defaults = {
-            "watch_namespaces": namespace,
-            "pod_namespace": namespace or "default",
+            "watch_namespaces": namespaces,
+            "pod_namespace": namespaces.split(",", maxsplit=1)[0],
             "pod_name": name,
             "lease_name": name,
             "http_host": "127.0.0.1",

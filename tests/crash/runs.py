@@ -7,13 +7,19 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from tests.crash.bench import Bench
 from tests.crash.forking import Operator
 from tests.crash.proxy import Proxy, Reply, Write
 from tests.crash.traffic import LABEL, troubles
 from tests.crash.world import World
+
+WATCHES: Final = 9
+"""Of an operator of one namespace that is ready: seven kinds of children and two of Marquee's own."""
+
+_PATIENCE_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,8 @@ class Blow:
     """On its way to the API server; what it returns is the answer, and the server never hears of the write."""
     after: Callable[[Run, Write], Awaitable[None]] | None = None
     """When the server has done it and the operator has not heard of it."""
+    kills: bool = False
+    """Whether the operator ends by it: the run is then over only when another one is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,7 @@ class Run:
             try:
                 await scenario.provoke(self.world)
                 await self._until_struck_or(scenario)
+                await self._until_replaced()
                 await scenario.settled(self.world)
                 dump = self.world.dump()
             except AssertionError as error:
@@ -119,6 +128,7 @@ class Run:
         """SIGKILL, and wait for the end."""
         if self.operator is not None:
             await self.operator.kill()
+            self.proxy.cut_watches()  # it has nobody to tell any more
 
     async def _keep_an_operator(self) -> None:
         """What a Deployment does in a cluster."""
@@ -139,6 +149,14 @@ class Run:
                 await wait
         for wait in done:
             wait.result()
+
+    async def _until_replaced(self) -> None:
+        if self._struck is None or self._strike is None or not self._strike.blow.kills:
+            return
+        deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+        while self._operators < 2 or self.proxy.watches < WATCHES:
+            assert asyncio.get_running_loop().time() < deadline, "no second operator is ready"
+            await asyncio.sleep(_POLL_SECONDS)
 
     async def _wait_over(self) -> None:
         await self._over.wait()

@@ -51,7 +51,7 @@ async def empty_worlds(bench: Bench, count: int) -> list[World]:
 async def serving_worlds(bench: Bench, count: int) -> list[World]:
     """Worlds in which the first revision serves, brought there by one operator that is gone afterwards."""
     worlds = await empty_worlds(bench, count)
-    operator = bench.operator(bench.cluster.plane.kubeconfig)
+    operator = bench.operator(bench.cluster.plane.kubeconfig, ",".join(world.namespace for world in worlds))
     await asyncio.gather(*(create(world) for world in worlds))
     await asyncio.gather(*(CREATE.settled(world) for world in worlds))
     await operator.kill()

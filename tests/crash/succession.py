@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 from tests.crash.bench import Bench
 from tests.crash.forking import Operator
 from tests.crash.proxy import Proxy, Reply, Write
+from tests.crash.runs import WATCHES
 from tests.crash.scenarios import UPDATE, serving_worlds
 from tests.crash.traffic import troubles
 from tests.crash.world import World
@@ -24,8 +25,6 @@ LEASE_SECONDS: Final = 15.0
 """The operator's own; a standby may take it that long after the leader's last word."""
 
 _SWITCH: Final = "PATCH services/lead"
-_WATCHES: Final = 9
-"""Of an operator that is ready: seven kinds of children and two of Marquee's own; a standby watches the Lease too."""
 _PATIENCE_SECONDS: Final = 60.0
 
 
@@ -60,10 +59,10 @@ class Succession:
         async with first, second:
             leader = self._operator(first)
             try:
-                await self._until(lambda: first.watches == _WATCHES, "the leader is ready")
+                await self._until(lambda: first.watches == WATCHES, "the leader is ready")
                 standby = self._operator(second)
                 try:
-                    await self._until(lambda: second.watches == _WATCHES + 1, "the standby stands by")
+                    await self._until(lambda: second.watches == WATCHES + 1, "the standby watches the Lease too")
                     await self._roll_out(leader, first, second)
                 finally:
                     await standby.kill()

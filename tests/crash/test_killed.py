@@ -32,7 +32,7 @@ async def _unheard(run: Run, _: Write) -> None:
     await run.kill()
 
 
-BLOWS = (Blow("killed before", before=_unanswered), Blow("killed after", after=_unheard))
+BLOWS = (Blow("killed before", before=_unanswered, kills=True), Blow("killed after", after=_unheard, kills=True))
 
 
 async def survives(bench: Bench, scenario: Scenario, worlds_of: Callable[[Bench, int], Awaitable[list[World]]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections import defaultdict
 from statistics import median
@@ -46,11 +47,16 @@ def main() -> int:
         print(f"bench-control: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
     return _report(rounds, quick=arguments.quick)
 
 
 async def _run(sizes: Sizes, stages: Stages, *, rounds: int) -> list[Round]:
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)  # so that what was started is ended
     found = []
     for number in range(rounds):
         stages.say(f"round {number + 1} of {rounds}")

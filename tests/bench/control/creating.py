@@ -127,7 +127,7 @@ async def create_floor(plane: Plane, count: int) -> Creation:
 
     async def send(plan: Any) -> None:
         for apply in plan:
-            await plane.operator.apply(apply.kind, apply.manifest, force=False)
+            await plane.operator.create(apply.kind, apply.manifest)
 
     plane.audit.take()
     names = [apply.manifest["metadata"]["name"] for plan in plans for apply in plan if apply.kind == DEPLOYMENT]
