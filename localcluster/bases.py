@@ -83,9 +83,8 @@ def bootstrap_command(base: Base, archive: Path, sources: list[mirrors.Source], 
     # Licences must stay with the programs.
     options += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
     options += ['--aptopt=APT::Install-Recommends "false"', *(f"--aptopt={line}" for line in proxies)]
-    standard = [mirrors.Source(mirrors.DEFAULT_MIRROR, source.release).line() for source in sources[:2]]
-    written = "\\n".join(standard)
-    hooks = [*_TRIM, f'printf "{written}\\n" > "$1"/etc/apt/sources.list', 'rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap']
+    # No mirror of this machine stays in the image; whoever extends it with apt brings the sources.
+    hooks = [*_TRIM, ': > "$1"/etc/apt/sources.list', 'rm -f "$1"/etc/apt/apt.conf.d/99mmdebstrap']
     return [
         *("nice", "-n", "5", "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"),
         f"--include={','.join(base.packages)}",

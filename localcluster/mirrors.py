@@ -4,9 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from localcluster.commands import run
-from localcluster.errors import CommandFailed
+from localcluster.errors import CannotRunHere, CommandFailed
 
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
 _FORMAT = "$(ORIGIN)|$(RELEASE)|$(COMPONENT)|$(REPO_URI)"
 
 
@@ -25,8 +24,10 @@ class Source:
 def for_release(release: str, targets: Iterable[str]) -> list[Source]:
     """Sources of a Debian release on the mirrors that apt lists as `ORIGIN|RELEASE|COMPONENT|URI`.
 
-    The security archive is included when the machine knows one. A machine that is no Debian gets
-    Debian's own mirror.
+    The security archive is included when the machine knows one.
+
+    Raises:
+        CannotRunHere: apt knows no mirror of Debian's main archive.
     """
     main: list[str] = []
     security: list[str] = []
@@ -35,7 +36,13 @@ def for_release(release: str, targets: Iterable[str]) -> list[Source]:
         if origin != "Debian" or component != "main":
             continue
         (security if known.endswith("-security") else main).append(uri.rstrip("/"))
-    uri = main[0] if main else DEFAULT_MIRROR
+    if not main:
+        raise CannotRunHere(
+            "no Debian mirror to build base images from",
+            why="apt's sources on this machine name none with Debian's main archive",
+            fix="add one to /etc/apt/sources.list.d, or build the images elsewhere (docs/install.md)",
+        )
+    uri = main[0]
     sources = [Source(uri, release), Source(uri, f"{release}-updates")]
     return [*sources, Source(security[0], f"{release}-security")] if security else sources
 
