@@ -28,6 +28,7 @@ def for_release(release: str, targets: Iterable[str]) -> list[Source]:
 
     Raises:
         CannotRunHere: apt knows no mirror of Debian's main archive.
+
     """
     main: list[str] = []
     security: list[str] = []
