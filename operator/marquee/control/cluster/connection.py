@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urlencode
-from weakref import WeakSet
 
 import aiohttp
 import orjson
 from yarl import URL
 
 from marquee.control.cluster.access import Access, log_in
-from marquee.control.cluster.errors import (
-    ApiError,
-    LeadershipLost,
-    MalformedAnswer,
-    Unauthorized,
-    Unreachable,
-    api_error,
-)
+from marquee.control.cluster.answers import json_object, refusal, watch_event
+from marquee.control.cluster.errors import ApiError, LeadershipLost, MalformedAnswer, Unauthorized, Unreachable
 from marquee.control.cluster.lines import LineSplitter
 from marquee.control.cluster.routes import RequestRecord, resource_of, verb_of
+from marquee.control.cluster.sockets import Sockets
 from marquee.control.runtime.clock import monotonic_seconds
 
 OBJECT: Final = "application/json"
 OBJECT_METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 LIST_METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 """`Accept` values; the metadata ones have the server leave out spec and status."""
-
-_CLOSE_SECONDS: Final = 1.0
-"""How long closing waits for sockets that have been shut down; they need a turn of the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +80,14 @@ class Connection:
         self.may_write: Callable[[], bool] = lambda: True
         """Asked right before each write that is not urgent; an operator that has lost its Lease sends none."""
         self._settings = settings or ConnectionSettings()
-        self._sockets: WeakSet[socket.socket] = WeakSet()
+        self._sockets = Sockets()
         self._slots = asyncio.Semaphore(self._settings.requests_at_once)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,  # the slots bound requests; a pool limit would count watches too and starve the writes
                 ssl=access.ssl_context if access.ssl_context is not None else True,
                 keepalive_timeout=self._settings.idle_seconds,
-                socket_factory=self._open_socket,
+                socket_factory=self._sockets.open,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             # Compressing a long list costs the server more CPU than the cluster's network saves.
@@ -191,25 +181,14 @@ class Connection:
                 raise self._refusal(exchange, response, await response.read())
             async for chunk in response.content.iter_any():
                 for line in _cut(lines, chunk, path):
-                    yield _event(line, path)
+                    yield watch_event(line, path=path)
 
     async def close(self) -> None:
         """Close all connections; streams that are open end with `Unreachable`."""
         # Sockets first: the session forgets those that were left in the middle of an exchange and wait for the
         # server's farewell, and wakes no reader of those that it closes.
-        for sock in list(self._sockets):
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_SECONDS):
-                while any(sock.fileno() >= 0 for sock in self._sockets):  # noqa: ASYNC110 - sockets have no event
-                    await asyncio.sleep(0.001)
+        await self._sockets.close()
         await self._session.close()
-
-    def _open_socket(self, address: tuple[Any, ...]) -> socket.socket:
-        sock = _watchful_socket(address)
-        self._sockets.add(sock)
-        return sock
 
     async def _answer_or_log_in_again(self, exchange: _Exchange) -> dict[str, Any]:
         authorization = await self.access.authorization()
@@ -226,19 +205,15 @@ class Connection:
             payload = await response.read()
             if response.status >= 300:
                 raise self._refusal(exchange, response, payload)
-        try:
-            answer = orjson.loads(payload)
-        except orjson.JSONDecodeError as error:
-            raise MalformedAnswer(f"{exchange.method} {exchange.path}: no JSON but {payload[:200]!r}") from error
-        if not isinstance(answer, dict):
-            raise MalformedAnswer(f"{exchange.method} {exchange.path}: no JSON object but {payload[:200]!r}")
-        return answer
+        return json_object(payload, method=exchange.method, path=exchange.path)
 
     @asynccontextmanager
     async def _exchanged(
         self, exchange: _Exchange, timeout_seconds: float | None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send and wait for the answer's head; failures to talk, also while the body is read, are `Unreachable`."""
+        if self._session.closed:
+            raise Unreachable(f"{exchange.method} {exchange.path}: not sent, the connection is closed")
         authorization = await self.access.authorization()
         headers = exchange.headers | {"Authorization": authorization} if authorization else exchange.headers
         url = f"{self.access.server}{exchange.path}" + (f"?{exchange.query}" if exchange.query else "")
@@ -279,18 +254,12 @@ class Connection:
     def _refusal(self, exchange: _Exchange, response: aiohttp.ClientResponse, payload: bytes) -> ApiError:
         if response.status == 401:  # the token was revoked or replaced early
             self.access.expire()
-        try:
-            body = orjson.loads(payload)
-        except orjson.JSONDecodeError:
-            body = None
-        if not isinstance(body, dict):
-            body = {"message": payload[:300].decode(errors="replace").strip()}
-        return api_error(
+        return refusal(
             response.status,
-            body,
-            exchange.path,
+            payload,
             method=exchange.method,
-            retry_after_header=response.headers.get("Retry-After"),
+            path=exchange.path,
+            retry_after=response.headers.get("Retry-After"),
         )
 
 
@@ -328,30 +297,4 @@ def _cut(lines: LineSplitter, chunk: bytes, path: str) -> list[bytes]:
     try:
         return lines.feed(chunk)
     except ValueError as error:
-        raise MalformedAnswer(f"watch {path}: {error}") from error
-
-
-def _event(line: bytes, path: str) -> dict[str, Any]:
-    try:
-        event: Any = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        event = None
-    if not isinstance(event, dict) or not isinstance(event.get("object"), dict) or "type" not in event:
-        raise MalformedAnswer(f"watch {path}: no watch event but {line[:200]!r}")
-    if event["type"] == "ERROR":
-        status = event["object"]
-        raise api_error(int(status.get("code") or 500), status, path, method="WATCH")
-    return event
-
-
-def _watchful_socket(address: tuple[Any, ...]) -> socket.socket:
-    # A watch only listens. Without these probes a peer that vanished without a word, as a node that lost its
-    # network, would go unnoticed for the watch's whole five minutes; with them it takes about a minute.
-    family, kind, protocol, _, _ = address
-    sock = socket.socket(family, kind, protocol)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):  # not every platform that people develop on has all three
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    return sock
+        raise MalformedAnswer(f"WATCH {path}: {error}") from error

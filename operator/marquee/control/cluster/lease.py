@@ -26,7 +26,7 @@ import structlog
 
 from marquee.control.cluster.connection import Connection
 from marquee.control.cluster.errors import ClusterError, Conflict, LeadershipLost, NotFound
-from marquee.control.kinds import LEASE
+from marquee.control.cluster.lease_record import LeaseRecord, lease_holder, lease_version
 from marquee.control.runtime.clock import micro_time, monotonic_seconds, utc_now
 
 log = structlog.get_logger(__name__)
@@ -96,10 +96,8 @@ class LeaderElection:
     ) -> None:
         self.identity = identity or f"{os.environ.get('POD_NAME') or socket.gethostname()}_{secrets.token_hex(4)}"
         self.counters = LeaseCounters()
-        self._connection = connection
-        self._namespace = namespace
-        self._name = name
         self._settings = settings or LeaseSettings()
+        self._record = LeaseRecord(connection, namespace, name, timeout_seconds=self._settings.attempt_seconds)
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._lease: dict[str, Any] | None = None  # as last seen
         self._free_at = 0.0  # when the holder that was last seen counts as gone
@@ -127,7 +125,10 @@ class LeaderElection:
         try:
             await asyncio.wait({leading, renewing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            lost = await self._step_down(leading, renewing)
+            try:
+                lost = await self._step_down(leading, renewing)
+            finally:
+                renewing.cancel()  # whatever cut the stepping down short, nobody must go on renewing
         if lost is None:
             return leading.result()
         if leading.done() and not leading.cancelled() and (error := leading.exception()) is not None:
@@ -152,18 +153,18 @@ class LeaderElection:
         failures = 0
         while True:
             try:
-                self._note(await self._read())
+                self._note(await self._record.read())
                 if self._free_at <= monotonic_seconds():
                     await self._take()
                     return
                 await self._stand_by()
                 failures = 0
             except Conflict:
-                log.debug("lease taken by another first", lease=self._name)
+                log.debug("lease taken by another first", lease=str(self._record))
             except ClusterError as error:
                 failures += 1
                 if failures & (failures - 1) == 0:  # the 1st, 2nd, 4th, ...: an outage does not fill the log
-                    log.warning("cannot stand by for the lease", lease=self._name, error=str(error))
+                    log.warning("cannot stand by for the lease", lease=str(self._record), error=str(error))
                 await asyncio.sleep(self._settings.retry_seconds * (0.5 + self._rng.random()))
 
     def _note(self, lease: dict[str, Any] | None) -> None:
@@ -171,13 +172,12 @@ class LeaderElection:
         if lease is None:
             # Deleted under its holder, which may not know yet: what was seen last binds on.
             self._lease = None
-        elif self._lease is None or _version(lease) != _version(self._lease):
+        elif self._lease is None or lease_version(lease) != lease_version(self._lease):
             self._lease = lease
-            spec = lease.get("spec") or {}
-            if spec.get("holderIdentity") in {None, "", self.identity}:
+            if lease_holder(lease) in {"", self.identity}:
                 self._free_at = 0.0
             else:
-                binding_seconds = max(self._settings.duration_seconds, spec.get("leaseDurationSeconds") or 0)
+                binding_seconds = max(self._settings.duration_seconds, lease["spec"].get("leaseDurationSeconds") or 0)
                 self._free_at = monotonic_seconds() + binding_seconds
 
     async def _stand_by(self) -> None:
@@ -185,20 +185,13 @@ class LeaderElection:
         if self._lease is None:
             await asyncio.sleep(self._free_at - monotonic_seconds())
             return
-        events = self._connection.stream(
-            LEASE.collection_path(self._namespace),
-            params={
-                "fieldSelector": f"metadata.name={self._name}",
-                "resourceVersion": _version(self._lease),
-                "timeoutSeconds": "300",
-            },
-        )
+        changes = self._record.changes(since=self._lease)
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(self._free_at) as expiry, aclosing(events):
-                async for event in events:
-                    if event["type"] == "DELETED":
+            async with asyncio.timeout_at(self._free_at) as expiry, aclosing(changes):
+                async for lease in changes:
+                    if lease is None:
                         return
-                    self._note(event["object"])
+                    self._note(lease)
                     if self._free_at <= monotonic_seconds():
                         return
                     expiry.reschedule(self._free_at)
@@ -215,10 +208,12 @@ class LeaderElection:
             "renewTime": now,
             "leaseTransitions": (spec.get("leaseTransitions") or 0) + 1,
         }
-        self._lease = await (self._create(spec) if self._lease is None else self._replace(self._lease, spec))
+        self._lease = await (
+            self._record.create(spec) if self._lease is None else self._record.replace(self._lease, spec)
+        )
         self._believed_until = sent_at + self._settings.deadline_seconds
         self.counters.acquired += 1
-        log.info("leading", lease=self._name, identity=self.identity)
+        log.info("leading", lease=str(self._record), identity=self.identity)
 
     async def _keep_renewing(self) -> None:
         while True:
@@ -228,7 +223,7 @@ class LeaderElection:
                     await self._renew()
             except TimeoutError:
                 raise LeadershipLost(
-                    f"lease {self._namespace}/{self._name} could not be renewed within "
+                    f"lease {self._record} could not be renewed within "
                     f"{self._settings.deadline_seconds:g} s; ending so that another process can lead"
                 ) from None
 
@@ -247,12 +242,14 @@ class LeaderElection:
         assert self._lease is not None  # noqa: S101 - for the type checker: only a leader renews
         sent_at = monotonic_seconds()
         try:
-            self._lease = await self._replace(self._lease, self._lease["spec"] | {"renewTime": micro_time(utc_now())})
+            self._lease = await self._record.replace(
+                self._lease, self._lease["spec"] | {"renewTime": micro_time(utc_now())}
+            )
         except (Conflict, NotFound):
             await self._look_whose_it_is()
             return False
         except ClusterError as error:
-            log.warning("lease not renewed", lease=self._name, error=str(error))
+            log.warning("lease not renewed", lease=str(self._record), error=str(error))
             return False
         self._believed_until = sent_at + self._settings.deadline_seconds
         self.counters.renewed += 1
@@ -261,13 +258,13 @@ class LeaderElection:
     async def _look_whose_it_is(self) -> None:
         """After a fence held us off: take the Lease's new version if it is still ours (an answer of ours was lost)."""
         try:
-            lease = await self._read()
+            lease = await self._record.read()
         except ClusterError as error:
-            log.warning("lease not read", lease=self._name, error=str(error))
+            log.warning("lease not read", lease=str(self._record), error=str(error))
             return
-        if lease is None or not self._holds(lease):
-            holder = "nobody: it was deleted" if lease is None else repr(lease["spec"].get("holderIdentity"))
-            raise LeadershipLost(f"lease {self._namespace}/{self._name} is held by {holder}; ending")
+        if lease is None or lease_holder(lease) != self.identity:
+            holder = "nobody: it was deleted" if lease is None else repr(lease_holder(lease))
+            raise LeadershipLost(f"lease {self._record} is held by {holder}; ending")
         self._lease = lease
 
     async def _release(self) -> None:
@@ -279,45 +276,14 @@ class LeaderElection:
                     await self._look_whose_it_is()
                     await self._released()
         except (ClusterError, TimeoutError) as error:
-            log.warning("lease not given back", lease=self._name, error=str(error))
+            log.warning("lease not given back", lease=str(self._record), error=str(error))
 
     async def _released(self) -> bool:
         assert self._lease is not None  # noqa: S101 - for the type checker: only a leader gives back
         spec = self._lease["spec"] | {"holderIdentity": "", "renewTime": micro_time(utc_now())}
         try:
-            await self._replace(self._lease, spec)
+            await self._record.replace(self._lease, spec)
         except Conflict:
             return False
-        log.info("lease given back", lease=self._name, identity=self.identity)
+        log.info("lease given back", lease=str(self._record), identity=self.identity)
         return True
-
-    def _holds(self, lease: dict[str, Any]) -> bool:
-        return bool((lease.get("spec") or {}).get("holderIdentity") == self.identity)
-
-    async def _read(self) -> dict[str, Any] | None:
-        try:
-            return await self._request("GET", LEASE.object_path(self._namespace, self._name), None)
-        except NotFound:
-            return None
-
-    async def _create(self, spec: dict[str, Any]) -> dict[str, Any]:
-        lease = {
-            "apiVersion": LEASE.api_version,
-            "kind": LEASE.kind,
-            "metadata": {"namespace": self._namespace, "name": self._name},
-            "spec": spec,
-        }
-        return await self._request("POST", LEASE.collection_path(self._namespace), lease)
-
-    async def _replace(self, seen: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-        """Write `spec` if the Lease is still at the version of `seen`, else raise `Conflict`."""
-        return await self._request("PUT", LEASE.object_path(self._namespace, self._name), seen | {"spec": spec})
-
-    async def _request(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
-        return await self._connection.request(
-            method, path, body=body, timeout_seconds=self._settings.attempt_seconds, urgent=True
-        )
-
-
-def _version(lease: dict[str, Any]) -> str:
-    return str(lease["metadata"]["resourceVersion"])
