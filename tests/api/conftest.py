@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from localcluster import ControlPlane
-from marquee.api.crds import all_crds
 from tests.support.apiserver import ApiServer
+from tests.support.crds.installing import install_crds
 
-_ESTABLISHED_SECONDS = 20.0
 _numbers = itertools.count(1)
 
 
@@ -21,7 +19,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
     """A control plane on which Marquee's kinds are served."""
     with ControlPlane(tmp_path_factory.mktemp("plane")) as running:
         with ApiServer(running) as client:
-            _install_crds(client)
+            install_crds(client)
         yield running
 
 
@@ -39,22 +37,3 @@ def namespace(server: ApiServer) -> str:
     answer = server.create("/api/v1/namespaces", {"metadata": {"name": name}})
     assert answer.accepted, answer.message
     return name
-
-
-def _install_crds(client: ApiServer) -> None:
-    for crd in all_crds().values():
-        answer = client.create("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
-        assert answer.accepted, answer.message
-    deadline = time.monotonic() + _ESTABLISHED_SECONDS
-    for crd in all_crds().values():
-        while not _is_served(client, crd["metadata"]["name"], crd["spec"]["names"]["plural"]):
-            assert time.monotonic() < deadline, f"{crd['metadata']['name']} is not established"
-            time.sleep(0.05)
-
-
-def _is_served(client: ApiServer, name: str, plural: str) -> bool:
-    """Established, and its paths answer: the handler follows the condition a moment later."""
-    crd = client.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}")
-    conditions = crd.get("status", {}).get("conditions", ())
-    established = any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
-    return established and client.send("GET", f"/apis/marquee.dev/v1alpha1/{plural}").accepted

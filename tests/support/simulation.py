@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,18 +10,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from localcluster import ControlPlane
-from marquee.api.crds import all_crds
 from marquee.contract.pod import SERVING_PORT
 from tests.support import parts
 from tests.support.addresses import LocalAddresses
 from tests.support.apiserver import ApiServer
+from tests.support.crds.installing import install_crds
 from tests.support.predictors import Predictors
 
 HELD: Final = {"test.marquee.dev/held": "true"}
 """Node selector of pods that stay as they are created: a test writes their status itself."""
 
-_ESTABLISHED_SECONDS: Final = 30.0
-_CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _CAPACITY: Final = {"cpu": "1000", "memory": "4Ti", "pods": "250"}
 
 
@@ -55,25 +52,6 @@ def simulated_cluster(folder: Path) -> Iterator[SimulatedCluster]:
             assert answer.accepted, answer.message
         with Predictors(plane, addresses.hosts()) as predictors:
             yield SimulatedCluster(plane, server, predictors, addresses.spare())
-
-
-def install_crds(client: ApiServer) -> None:
-    """Create Marquee's kinds and wait until they are served."""
-    for crd in all_crds().values():
-        answer = client.create(_CRDS, crd)
-        assert answer.accepted, answer.message
-    deadline = time.monotonic() + _ESTABLISHED_SECONDS
-    for crd in all_crds().values():
-        while not _is_served(client, crd["metadata"]["name"], crd["spec"]["names"]["plural"]):
-            assert time.monotonic() < deadline, f"{crd['metadata']['name']} is not established"
-            time.sleep(0.05)
-
-
-def _is_served(client: ApiServer, name: str, plural: str) -> bool:
-    """Established, and its paths answer: the handler follows the condition a moment later."""
-    conditions = client.get(f"{_CRDS}/{name}").get("status", {}).get("conditions", ())
-    established = any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
-    return established and client.send("GET", f"/apis/marquee.dev/v1alpha1/{plural}").accepted
 
 
 def _node(name: str, network: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from tests.support import samples
@@ -34,7 +35,7 @@ class Team:
 
     def revision(self, name: str, *, labels: Mapping[str, str] | None = None, **options: str) -> None:
         """Publish a revision; the model's name is what comes before the last hyphen."""
-        body = samples.revision(name, of=name.rpartition("-")[0], namespace=self.namespace, uri="s3://models/x") | {}
+        body = samples.revision(name, of=name.rpartition("-")[0], namespace=self.namespace, uri="s3://models/x")
         body["metadata"] |= {"labels": dict(labels or {})}
         body["spec"]["artifact"] |= options
         answer = self.cluster.server.create(collection("ModelRevision", self.namespace), body)
@@ -98,14 +99,14 @@ class Team:
         assert found is not None, f"there is no {kind} {name}; there are {self.names(kind)}"
         return found
 
-    def list(self, kind: str) -> list[Object]:
+    def objects(self, kind: str) -> list[Object]:
         """All objects of a kind, apart from what every namespace has."""
         items: list[Object] = self.cluster.server.get(collection(kind, self.namespace))["items"]
         return [body for body in items if (kind, body["metadata"]["name"]) != ("ServiceAccount", "default")]
 
     def names(self, kind: str) -> list[str]:
         """Names of all objects of a kind, sorted."""
-        return sorted(body["metadata"]["name"] for body in self.list(kind))
+        return sorted(body["metadata"]["name"] for body in self.objects(kind))
 
     def status(self, model: str) -> Object:
         """The model's status; empty before the operator's first word, and when it is about an older spec."""
@@ -148,7 +149,7 @@ class Team:
         return not any(
             body["metadata"].get("labels", {}).get("marquee.dev/model") == model
             for kind in CHILDREN
-            for body in self.list(kind)
+            for body in self.objects(kind)
         )
 
     def held(self, **spec: Any) -> Object:
@@ -164,7 +165,7 @@ class Team:
     def _held_pods_of(self, revision: str) -> list[Object]:
         return [
             pod
-            for pod in self.list("Pod")
+            for pod in self.objects("Pod")
             if pod["metadata"]["labels"]["marquee.dev/revision"] == revision
             and pod["spec"].get("nodeSelector", {}).items() >= HELD.items()
         ]
@@ -195,8 +196,6 @@ class Team:
 
 
 def _seconds(timestamp: str) -> float:
-    from datetime import datetime
-
     return datetime.fromisoformat(timestamp).timestamp()
 
 

@@ -98,7 +98,7 @@ def test_a_child_that_is_deleted_comes_back(lead: Team, kind: str) -> None:
 
 
 def test_converged_means_silent(team: Team, tmp_path: Path) -> None:
-    """Neither looking at everything again nor a restart of the operator writes anything at all."""
+    """Looking at everything again writes nothing, nor does a restart, nor another default for what is new."""
     team.revision("lead-v1")
     team.model("lead", "lead-v1", scaling={"class": "HPA", "minReplicas": 2, "maxReplicas": 3})
     team.serves("lead", "lead-v1")
@@ -109,6 +109,7 @@ def test_converged_means_silent(team: Team, tmp_path: Path) -> None:
         "resync_seconds": "0.5",
         "lease_name": "silent",
         "log_level": "DEBUG",
+        "predictor_image": "marquee/predictor:99.9.9",
     }
     with OperatorProcess(team.cluster.plane.kubeconfig, tmp_path / "log", **settings) as restarted:
         team.wait(lambda: restarted.metric("marquee_reconciles_total") >= 3, "it has looked at the model three times")
@@ -161,7 +162,7 @@ def _owners(team: Team) -> set[str]:
     return {
         owner["uid"]
         for kind in CHILDREN
-        for body in team.list(kind)
+        for body in team.objects(kind)
         for owner in body["metadata"].get("ownerReferences", ())
     }
 
