@@ -194,6 +194,7 @@ class Cluster:
                 stages.say(f"control plane: ready at {endpoints.server}")
 
         supervision.wait_until_ready(self.layout, process, timeout_seconds=_START_TIMEOUT_SECONDS, on_ready=on_ready)
+        supervision.detach(process)
         ports.close()
 
     def _endpoints(self, profile: Profile) -> tuple[Endpoints, PortLocks]:

@@ -62,6 +62,12 @@ def wait_until_ready(
     )
 
 
+def detach(process: subprocess.Popen[bytes]) -> None:
+    """Let a supervisor outlive this process: from now on it is known by its state file, not by its handle."""
+    # A handle that is dropped while its process runs warns of it (ResourceWarning); this one runs on purpose.
+    process.returncode = 0
+
+
 def _fail_if_crashing(layout: Layout, state: SupervisorState | None) -> None:
     # A part may lose a race at its start; one that keeps ending will not get better.
     for name, part in (state.parts if state else {}).items():

@@ -1,9 +1,11 @@
 """Starting parts in order, restarting what dies, stopping in reverse order."""
 
+import gc
 import os
 import signal
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -173,6 +175,24 @@ def test_a_killed_supervisor_of_a_dying_kind_takes_its_parts_along(start: Start,
     process.kill()
     process.wait()
     assert wait_gone([part], 5) == []
+
+
+def test_a_detached_supervisor_outlives_its_handle_without_a_warning(layout: Layout) -> None:
+    """Who brought the shared cluster up goes on without it; warnings are errors, in finalizers too."""
+    process = supervision.launch(layout, [shell("a", "exec sleep 60")])
+    supervision.wait_until_ready(layout, process, timeout_seconds=30)
+    pid = process.pid
+    try:
+        supervision.detach(process)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            del process
+            gc.collect()
+        assert [str(warning.message) for warning in told] == []
+        assert supervision.running_supervisor(layout) is not None
+    finally:
+        supervision.stop(layout)
+        os.waitpid(pid, 0)
 
 
 def test_stop_ends_what_a_dead_supervisor_left(layout: Layout) -> None:
