@@ -65,8 +65,9 @@ class Life:
         self._team.serves(MODEL, revision)
 
     def _teams(self) -> set[str]:
-        bodies = [body for kind in CHILDREN for body in self._team.objects(kind) if "ownerReferences" in body["metadata"]]
-        return {body["metadata"]["labels"]["marquee.dev/team"] for body in bodies if is_of_the_model(body)}
+        bodies = [body for kind in CHILDREN for body in self._team.objects(kind)]
+        owned = [body for body in bodies if "ownerReferences" in body["metadata"]]
+        return {body["metadata"]["labels"]["marquee.dev/team"] for body in owned if is_of_the_model(body)}
 
     def _uid(self, deployment: str) -> str:
         body = self._team.get("Deployment", deployment)
