@@ -14,7 +14,7 @@ endif
 # $(call stage,what) prints a headline with the seconds since make was started
 stage = @printf '\033[1m[%5d s] %s\033[0m\n' $$(( $$(date +%s) - MARQUEE_STARTED )) '$(1)'
 
-.PHONY: help demo test lint types contracts unit api e2e crash bench bench-control bench-front cluster images generate lock clean
+.PHONY: help demo test lint types contracts unit api e2e crash bench bench-control bench-front programs cluster images generate lock clean
 
 help: ## what there is to run
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -39,19 +39,19 @@ contracts: $(VENV)/ready ## who may import whom
 	$(call stage,import contracts)
 	@$(BIN)/lint-imports --no-cache
 
-unit: $(VENV)/ready ## decisions and parts, no cluster
+unit: $(VENV)/ready programs ## decisions and parts, no cluster
 	$(call stage,unit tests)
 	@$(BIN)/pytest -q tests/unit tests/models
 
-api: $(VENV)/ready ## rules and clients against a real API server
+api: $(VENV)/ready programs ## rules and clients against a real API server
 	$(call stage,API tests)
 	@$(BIN)/pytest -q tests/api
 
-crash: $(VENV)/ready ## the operator killed before and after every write (not part of test yet: see docs/architecture.md)
+crash: $(VENV)/ready programs ## the operator killed before and after every write (not part of test yet: see docs/architecture.md)
 	$(call stage,crash tests)
 	@$(BIN)/pytest -q tests/crash
 
-e2e: $(VENV)/ready ## promises kept on the local cluster
+e2e: $(VENV)/ready programs ## promises kept on the local cluster
 	$(call stage,end-to-end tests)
 	@$(BIN)/pytest -q -p no:randomly tests/e2e
 
@@ -64,6 +64,10 @@ bench-control: $(VENV)/ready ## the operator against the floor of bare writes
 bench-front: $(VENV)/ready ## the predictor against bare ASGI and plain BentoML
 	$(call stage,benchmark: front)
 	@$(BIN)/python -m tests.bench.front
+
+programs: $(VENV)/ready ## build Kubernetes, the add-ons and Helm from their Go modules, once
+	$(call stage,programs of the local cluster)
+	@$(BIN)/python -m localcluster build-binaries
 
 cluster: $(VENV)/ready ## bring up the local cluster and say how to reach it
 	$(call stage,local cluster)

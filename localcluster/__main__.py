@@ -69,6 +69,7 @@ def _run(given: argparse.Namespace) -> int:
             print(cluster.kubeconfig)
         case "build-binaries":
             stages.say(f"binaries: {ensure_binaries(stages)}")
+            stages.say(f"helm: {helm.ensure_helm(stages)}")
         case "logs":
             _show_log(cluster.layout.logs, given.part, lines=given.lines, follow=given.follow)
         case "image":

@@ -40,10 +40,11 @@ def test_leader_killed_standby_takes_over(place: Place) -> None:
 
 
 def test_upgrade_restarts_no_model_pod(place: Place, images: Images) -> None:
-    """An upgrade that brings another default predictor image leaves deployed revisions on theirs."""
+    """An upgrade that brings other defaults for predictors leaves deployed revisions on theirs."""
     place.serve("lead")
     before = _pods(place)
-    another = {"predictor": {"image": {"repository": "localhost/marquee/another", "tag": "2"}}}
+    image = {"repository": "localhost/marquee/another", "tag": "2", "pullPolicy": "Always"}
+    another = {"predictor": {"image": image, "imagePullSecrets": ["another"]}}
     install(place.target, images, Stages(), **another)
     try:
         place.target.kubectl("annotate", "mm", "lead", "-n", place.namespace, "look=again")

@@ -136,7 +136,9 @@ class Serving(ApiModel):
         "deployed, so that an upgrade of the operator restarts no pod.",
     )
     image_pull_policy: ImagePullPolicy | None = Field(
-        default=None, description="When the kubelet fetches the image; the operator's setting when not given."
+        default=None,
+        description="When the kubelet fetches the image. Without it a revision keeps the operator's default, as with "
+        "the image.",
     )
     resources: ResourceRequirements = Field(
         default=ResourceRequirements(

@@ -112,7 +112,7 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a manifest takes from the operator when the model leaves it open."""
+    """What a Deployment takes from the operator when the model leaves it open."""
 
     predictor_image: str
     image_pull_policy: str = "IfNotPresent"

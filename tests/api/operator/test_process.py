@@ -31,6 +31,11 @@ def test_the_pages_tell_health_and_numbers(team: Team, operator: OperatorProcess
     assert operator.metric("marquee_model_ready", **labels) == 1
     assert operator.metric("marquee_reconciles_total") > 0
     assert operator.metric("marquee_api_requests_total", verb="create", resource="services") > 0
+    assert operator.metric("marquee_informer_objects", kind="Deployment") >= 1
+    assert operator.metric("marquee_informer_lists_total", kind="Pod") >= 1
+    assert operator.metric("marquee_informer_silent_seconds", kind="Pod") < 60
+    assert operator.metric("marquee_events_total", result="created") > 0
+    assert operator.metric("marquee_lease_acquired_total") == 1
     assert operator.metric("process_resident_memory_bytes") > 0
 
 

@@ -73,7 +73,7 @@ def _children(namespace: str, uri: str, spec: dict[str, Any]) -> Iterator[tuple[
     yield SERVICE_ACCOUNT, children.service_account(model)
     yield NETWORK_POLICY, children.network_policy(model)
     yield POD_DISRUPTION_BUDGET, children.pod_disruption_budget(model)
-    yield DEPLOYMENT, deployment.deployment(model, revision, DEFAULTS, default_image="registry.example.com/predictor:1")
+    yield DEPLOYMENT, deployment.deployment(model, revision, DEFAULTS)
     yield SERVICE, children.service(model, revision="churn-1", annotations=annotations)
     if (autoscaler := children.horizontal_pod_autoscaler(model, revision="churn-1")) is not None:
         yield HORIZONTAL_POD_AUTOSCALER, autoscaler

@@ -199,7 +199,7 @@ def snapshot(
 
 
 def _deployment(model: MarketingModel, name: str, arm: Arm) -> DeploymentState:
-    manifest = deployment.deployment(model, a_revision(name), DEFAULTS, default_image=arm.image)
+    manifest = deployment.deployment(model, a_revision(name), Defaults(predictor_image=arm.image))
     manifest["spec"]["replicas"] = arm.replicas
     return DeploymentState(
         child=stored(DEPLOYMENT, manifest, deleting=arm.deleting, generation=2),

@@ -74,5 +74,4 @@ def rendered_deployment() -> dict[str, Any]:
         MarketingModel.model_validate(model),
         ModelRevision.model_validate(samples.revision("churn-1", of="churn")),
         Defaults(predictor_image="predictor:1"),
-        default_image="predictor:1",
     )

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from marquee.control.cluster.connection import Connection
+from marquee.control.cluster.events import EventCounters
+from marquee.control.cluster.informer import Informer
+from marquee.control.cluster.lease import LeaderElection
 from marquee.control.observe.resources import Resources
 from marquee.control.runtime.queue import WorkQueue
 from marquee.control.snapshot import ModelKey
 
 
 class OperatorCollector(Collector):
-    """Reads the parts at scrape time; nothing is counted twice, nothing is paid for while nobody looks."""
+    """Models and the work on them. Reads the parts at scrape time; nothing is paid for while nobody looks."""
 
-    def __init__(self, resources: Resources, queue: WorkQueue[ModelKey], connection: Connection) -> None:
+    def __init__(self, resources: Resources, queue: WorkQueue[ModelKey]) -> None:
         self._resources = resources
         self._queue = queue
-        self._connection = connection
         self.is_leader = False
 
     def collect(self) -> Iterator[Metric]:
@@ -29,7 +33,6 @@ class OperatorCollector(Collector):
         yield self._models()
         yield self._model_info()
         yield from self._queue_samples()
-        yield self._requests()
         yield GaugeMetricFamily("marquee_operator_leader", "1 while this replica reconciles", value=self.is_leader)
 
     def _models(self) -> Metric:
@@ -75,6 +78,36 @@ class OperatorCollector(Collector):
             "marquee_reconcile_busy_seconds", "Time spent in passes, over all workers", value=counters.busy_seconds
         )
 
+
+class ClusterCollector(Collector):
+    """The operator's dealings with the API server: requests, informers, events, the Lease."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        informers: Sequence[Informer[Any]],
+        events: EventCounters,
+        election: LeaderElection,
+    ) -> None:
+        self._connection = connection
+        self._informers = informers
+        self._events = events
+        self._election = election
+
+    def collect(self) -> Iterator[Metric]:
+        """All samples."""
+        yield self._requests()
+        yield from self._informer_samples()
+        yield self._event_writes()
+        counters = self._election.counters
+        yield CounterMetricFamily("marquee_lease_acquired", "Times this replica became leader", value=counters.acquired)
+        yield CounterMetricFamily("marquee_lease_renewals", "Renewals of the Lease", value=counters.renewed)
+        yield CounterMetricFamily(
+            "marquee_lease_renewal_failures",
+            "Attempts to renew that failed; the next one may be in time",
+            value=counters.failed_renewals,
+        )
+
     def _requests(self) -> Metric:
         family = CounterMetricFamily(
             "marquee_api_requests",
@@ -85,11 +118,43 @@ class OperatorCollector(Collector):
             family.add_metric([verb, resource, str(status)], count)
         return family
 
+    def _informer_samples(self) -> Iterator[Metric]:
+        """By kind; over all namespaces where there is an informer for each."""
+        labels = ["kind"]
+        objects = GaugeMetricFamily("marquee_informer_objects", "Objects in the cache", labels=labels)
+        silence = GaugeMetricFamily(
+            "marquee_informer_silent_seconds", "Since the API server last said anything on this kind", labels=labels
+        )
+        events = CounterMetricFamily("marquee_informer_events", "Changes told by the watch", labels=labels)
+        lists = CounterMetricFamily("marquee_informer_lists", "Complete lists; more than one: relisted", labels=labels)
+        failures = CounterMetricFamily("marquee_informer_failures", "Lists and watches that failed", labels=labels)
+        rejected = CounterMetricFamily(
+            "marquee_informer_rejected",
+            "Objects that the operator stumbled over: a bug, please report it",
+            labels=labels,
+        )
+        for kind in sorted({informer.kind.kind for informer in self._informers}):
+            of_kind = [informer for informer in self._informers if informer.kind.kind == kind]
+            objects.add_metric([kind], sum(len(informer) for informer in of_kind))
+            silence.add_metric([kind], max(informer.last_contact_seconds for informer in of_kind))
+            events.add_metric([kind], sum(informer.counters.events for informer in of_kind))
+            lists.add_metric([kind], sum(informer.counters.lists for informer in of_kind))
+            failures.add_metric([kind], sum(informer.counters.failures for informer in of_kind))
+            rejected.add_metric([kind], sum(informer.counters.rejected for informer in of_kind))
+        yield from (objects, silence, events, lists, failures, rejected)
 
-def registry_with(collector: OperatorCollector) -> CollectorRegistry:
+    def _event_writes(self) -> Metric:
+        family = CounterMetricFamily("marquee_events", "Kubernetes Events, by what became of them", labels=["result"])
+        for counter in fields(self._events):
+            family.add_metric([counter.name], getattr(self._events, counter.name))
+        return family
+
+
+def registry_with(*collectors: Collector) -> CollectorRegistry:
     """A registry of its own: nothing that another library registers globally shows up."""
     registry = CollectorRegistry()
-    registry.register(collector)
+    for collector in collectors:
+        registry.register(collector)
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
     GCCollector(registry=registry)

@@ -13,7 +13,7 @@ import kopf
 import structlog
 
 from marquee.control.act import Actor
-from marquee.control.app.metrics import OperatorCollector, registry_with
+from marquee.control.app.metrics import ClusterCollector, OperatorCollector, registry_with
 from marquee.control.app.pages import serve_pages
 from marquee.control.app.watching import registry_of, watch
 from marquee.control.cluster.client import Client
@@ -81,17 +81,19 @@ class Operator:
             identity=f"{settings.pod_name}_{secrets.token_hex(4)}",
         )
         self.connection.may_write = lambda: self.election.is_leader
-        self.collector = OperatorCollector(self.resources, self.queue, self.connection)
+        self.collector = OperatorCollector(self.resources, self.queue)
 
     async def run(self) -> None:
         """Until cancelled, or until a part gives up: then everything stops, and the process with it."""
         kopf_ready = asyncio.Event()
+        cluster = ClusterCollector(
+            self.connection, self.children.informers(), self.client.events.counters, self.election
+        )
         pages = await serve_pages(
             self.settings.http_host,
             self.settings.http_port,
-            healthy=self.unhealthy_because,
-            ready=lambda: self.unready_because(kopf_ready),
-            metrics=registry_with(self.collector),
+            unready_because=lambda: self.unready_because(kopf_ready),
+            metrics=registry_with(self.collector, cluster),
         )
         registry = registry_of(self.resources, self.connection.access, self.queue.add)
         try:
@@ -120,17 +122,15 @@ class Operator:
                     log.warning("kind is not served; are the CRDs installed?", kind=kind.kind)
                     await asyncio.sleep(_CRD_POLL_SECONDS)
 
-    def unhealthy_because(self) -> str:
-        """Why the process should be restarted; empty while it should not."""
-        stale = [i for i in self.children.informers() if i.synced.is_set() and not i.healthy]
-        return f"no contact with the API server: {stale[0].kind}" if stale else ""
-
     def unready_because(self, kopf_ready: asyncio.Event) -> str:
         """Why this replica could not take over at once; empty when it could."""
         if not kopf_ready.is_set():
             return "the watch of marquee.dev resources has not started; are the CRDs installed?"
         waiting = [informer for informer in self.children.informers() if not informer.synced.is_set()]
-        return f"waiting for the first list of {waiting[0].kind}" if waiting else ""
+        if waiting:
+            return f"waiting for the first list of {waiting[0].kind}"
+        silent = [informer for informer in self.children.informers() if not informer.healthy]
+        return f"no contact with the API server: {silent[0].kind}" if silent else ""
 
     async def _lead(self) -> None:
         """Work the queue; called when the lease is ours, cancelled when it is not any more."""

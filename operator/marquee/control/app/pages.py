@@ -13,26 +13,25 @@ async def serve_pages(
     host: str,
     port: int,
     *,
-    healthy: Callable[[], str],
-    ready: Callable[[], str],
+    unready_because: Callable[[], str],
     metrics: CollectorRegistry,
 ) -> web.AppRunner:
-    """Start the pages; ``healthy`` and ``ready`` return why not, or an empty text.
+    """Start the pages; ``unready_because`` returns an empty text when the operator is ready.
+
+    ``/healthz`` says no more than that the event loop turns. A part that gives up ends the process by itself, and an
+    API server that is silent does not speak sooner to a process that was restarted: that is for ``/readyz``.
 
     Raises:
         OSError: the port is taken.
 
     """
 
-    def verdict(check: Callable[[], str]) -> web.Response:
-        problem = check()
-        return web.Response(status=503 if problem else 200, text=(problem or "ok") + "\n")
-
     async def healthz(_: web.Request) -> web.Response:
-        return verdict(healthy)
+        return web.Response(text="ok\n")
 
     async def readyz(_: web.Request) -> web.Response:
-        return verdict(ready)
+        problem = unready_because()
+        return web.Response(status=503 if problem else 200, text=(problem or "ok") + "\n")
 
     async def metrics_page(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})

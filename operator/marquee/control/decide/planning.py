@@ -24,6 +24,7 @@ from marquee.control.kinds import (
     Kind,
 )
 from marquee.control.render import children, names
+from marquee.control.render.defaults import recall
 from marquee.control.render.deployment import deployment
 from marquee.control.snapshot import Child, Snapshot
 
@@ -88,11 +89,10 @@ def _lost_stable(snapshot: Snapshot, facts: Facts) -> ModelRevision | None:
 
 
 def _deployment(snapshot: Snapshot, revision: ModelRevision) -> dict[str, Any]:
-    """The revision's Deployment; its default image is the one of its first deployment, whatever it is now."""
+    """The revision's Deployment; its defaults are those of its first deployment, whatever they are now."""
     state = snapshot.deployment(revision.metadata.name)
-    first = state.child.annotations.get(names.ANNOTATION_DEFAULT_IMAGE) if state is not None else None
-    image = first or snapshot.defaults.predictor_image
-    return deployment(snapshot.model, revision, snapshot.defaults, default_image=image)
+    first = recall(state.child.annotations.get(names.ANNOTATION_DEFAULTS)) if state is not None else None
+    return deployment(snapshot.model, revision, first or snapshot.defaults)
 
 
 def _traffic_annotations(snapshot: Snapshot, facts: Facts, row: Row) -> dict[str, str]:

@@ -8,6 +8,7 @@ from marquee.api.marketing_model import MarketingModel, Toleration
 from marquee.api.model_revision import ModelRevision
 from marquee.contract import pod
 from marquee.control.render import names
+from marquee.control.render.defaults import remember
 from marquee.control.snapshot import Defaults
 
 USER_ID: Final = 65532
@@ -20,13 +21,11 @@ KILL_MARGIN_SECONDS: Final = 15
 _PVC_SCHEME: Final = "pvc://"
 
 
-def deployment(
-    model: MarketingModel, revision: ModelRevision, defaults: Defaults, *, default_image: str
-) -> dict[str, Any]:
+def deployment(model: MarketingModel, revision: ModelRevision, defaults: Defaults) -> dict[str, Any]:
     """The manifest. It leaves ``replicas`` out: the number is written through the scale subresource only,
     so that no apply can ever reset what a scaler has set.
 
-    ``default_image`` runs unless the model names an image, and is remembered on the Deployment either way.
+    ``defaults`` are for what the model leaves open, and are remembered on the Deployment either way.
     """
     name = revision.metadata.name
     selector = names.pod_selector(model, name)
@@ -38,12 +37,12 @@ def deployment(
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
                 "metadata": {"labels": names.model_labels(model) | selector},
-                "spec": _pod_spec(model, revision, defaults, model.spec.serving.image or default_image),
+                "spec": _pod_spec(model, revision, defaults),
             },
         }
     }
     labels = {names.LABEL_REVISION: name}
-    annotations = {names.ANNOTATION_DEFAULT_IMAGE: default_image}
+    annotations = {names.ANNOTATION_DEFAULTS: remember(defaults)}
     return names.manifest(model, "apps/v1", "Deployment", name, content, labels=labels, annotations=annotations)
 
 
@@ -52,7 +51,7 @@ def claim_of(uri: str) -> str | None:
     return uri.removeprefix(_PVC_SCHEME).split("/", 1)[0] if uri.startswith(_PVC_SCHEME) else None
 
 
-def _pod_spec(model: MarketingModel, revision: ModelRevision, defaults: Defaults, image: str) -> dict[str, Any]:
+def _pod_spec(model: MarketingModel, revision: ModelRevision, defaults: Defaults) -> dict[str, Any]:
     serving = model.spec.serving
     volumes: list[dict[str, Any]] = [{"name": "artifacts", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
     mounts: list[dict[str, Any]] = [
@@ -82,7 +81,7 @@ def _pod_spec(model: MarketingModel, revision: ModelRevision, defaults: Defaults
                 "labelSelector": {"matchLabels": names.pod_selector(model, revision.metadata.name)},
             }
         ],
-        "containers": [_container(model, revision, defaults, image, mounts)],
+        "containers": [_container(model, revision, defaults, mounts)],
         "volumes": volumes,
     }
     if defaults.image_pull_secrets:
@@ -95,17 +94,13 @@ def _pod_spec(model: MarketingModel, revision: ModelRevision, defaults: Defaults
 
 
 def _container(
-    model: MarketingModel,
-    revision: ModelRevision,
-    defaults: Defaults,
-    image: str,
-    mounts: list[dict[str, Any]],
+    model: MarketingModel, revision: ModelRevision, defaults: Defaults, mounts: list[dict[str, Any]]
 ) -> dict[str, Any]:
     serving = model.spec.serving
     policy = serving.image_pull_policy.value if serving.image_pull_policy else defaults.image_pull_policy
     return {
         "name": "predictor",
-        "image": image,
+        "image": serving.image or defaults.predictor_image,
         "imagePullPolicy": policy,
         "env": [{"name": key.value, "value": value} for key, value in _settings(model, revision).items()],
         "ports": [

@@ -20,9 +20,7 @@ from tests.unit.control.builders import DEFAULTS, a_model, a_revision
 from tests.unit.control.world import with_defaults
 
 QUANTITY_PATTERN = structural_schema(ResourceRequirements)["properties"]["limits"]["additionalProperties"]["pattern"]
-MANIFEST = deployment(
-    a_model(revision={"name": "churn-1"}), a_revision("churn-1"), DEFAULTS, default_image="example.com/p:1"
-)
+MANIFEST = deployment(a_model(revision={"name": "churn-1"}), a_revision("churn-1"), DEFAULTS)
 
 
 def _quantities(value: Any, name: str = "cpu") -> dict[str, Any]:
@@ -110,7 +108,7 @@ def test_a_field_that_somebody_removed_is_a_difference() -> None:
 def test_a_field_that_the_manifest_no_longer_has_is_a_difference() -> None:
     """What we set before and leave out now must go: the digest of the manifest tells."""
     model = a_model(revision={"name": "churn-1"}, serving={"nodeSelector": {"pool": "gpu"}})
-    before = deployment(model, a_revision("churn-1"), DEFAULTS, default_image="example.com/p:1")
+    before = deployment(model, a_revision("churn-1"), DEFAULTS)
     assert not is_in_sync(MANIFEST, before)
 
 

@@ -295,12 +295,20 @@ class TestLostObjects:
         assert _applied(decide(replace(observed, children=left))) == [("ServiceAccount", "churn-predictor")]
 
 
-class TestImages:
-    """Which image a revision runs."""
+class TestDefaults:
+    """Which of the operator's defaults a revision runs with."""
 
-    def test_another_default_of_the_operator_restarts_no_pod(self) -> None:
+    @pytest.mark.parametrize(
+        "newer",
+        [
+            Defaults("registry.example.com/predictor:2"),
+            replace(DEFAULTS, image_pull_policy="Always"),
+            replace(DEFAULTS, image_pull_secrets=("another",)),
+        ],
+        ids=["image", "pull policy", "pull secrets"],
+    )
+    def test_another_default_of_the_operator_restarts_no_pod(self, newer: Defaults) -> None:
         """An upgrade of the operator writes nothing for a revision that is deployed."""
-        newer = Defaults(predictor_image="registry.example.com/predictor:2")
         plan = decide(snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": READY}, defaults=newer))
         assert (plan.applies, plan.scales) == ((), ())
 
@@ -322,7 +330,7 @@ class TestImages:
         observed = snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": READY})
         (state,) = observed.deployments
         named = a_model(revision={"name": "churn-1"}, serving={"image": "example.com/own:3"})
-        manifest = deployment(named, a_revision("churn-1"), DEFAULTS, default_image=DEFAULTS.predictor_image)
+        manifest = deployment(named, a_revision("churn-1"), DEFAULTS)
         before = replace(state, child=stored(DEPLOYMENT, manifest, generation=2))
         newer = Defaults(predictor_image="registry.example.com/predictor:2")
         plan = decide(replace(observed, deployments=(before,), defaults=newer))

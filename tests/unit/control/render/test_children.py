@@ -27,7 +27,7 @@ EVERYTHING: dict[str, Callable[[MarketingModel], dict[str, Any]]] = {
     "PodDisruptionBudget": children.pod_disruption_budget,
     "NetworkPolicy": children.network_policy,
     "HorizontalPodAutoscaler": _autoscaler,
-    "Deployment": lambda model: deployment(model, a_revision("churn-1"), DEFAULTS, default_image="example.com/p:1"),
+    "Deployment": lambda model: deployment(model, a_revision("churn-1"), DEFAULTS),
 }
 
 

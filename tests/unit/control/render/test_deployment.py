@@ -9,6 +9,8 @@ import pytest
 from marquee.api.model_revision import ModelRevision
 from marquee.contract import pod
 from marquee.control.render import deployment as rendering
+from marquee.control.render import names
+from marquee.control.render.defaults import recall
 from marquee.control.snapshot import Defaults
 from tests.support import samples
 from tests.unit.control.builders import DEFAULTS, MODEL, NAMESPACE, a_model, a_revision, digest_of
@@ -17,7 +19,7 @@ from tests.unit.control.builders import DEFAULTS, MODEL, NAMESPACE, a_model, a_r
 def _render(uri: str = "s3://models/churn/1", **spec: Any) -> dict[str, Any]:
     body = samples.revision("churn-1", of=MODEL, namespace=NAMESPACE, uri=uri, digest=digest_of("churn-1"))
     model = a_model(revision={"name": "churn-1"}, **spec)
-    return rendering.deployment(model, ModelRevision.model_validate(body), DEFAULTS, default_image="example.com/p:1")
+    return rendering.deployment(model, ModelRevision.model_validate(body), DEFAULTS)
 
 
 def _pod(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -165,14 +167,17 @@ def test_the_pull_policy_is_the_models_or_the_operators(asked: str | None, expec
     assert _container(_render(serving=serving))["imagePullPolicy"] == expected
 
 
-def test_the_image_is_the_one_that_was_decided() -> None:
-    """Rendering does not choose an image: what the operator's default is does not matter here."""
-    model = a_model(revision={"name": "churn-1"})
-    manifests = [
-        rendering.deployment(
-            model, a_revision("churn-1"), Defaults(predictor_image=image), default_image="example.com/pinned"
-        )
-        for image in ("a", "b")
-    ]
-    assert manifests[0] == manifests[1]
-    assert _container(manifests[0])["image"] == "example.com/pinned"
+def test_the_defaults_are_remembered_whether_they_are_used_or_not() -> None:
+    """A model that stops naming an image of its own goes back to the defaults of its first deployment."""
+    defaults = Defaults("example.com/default:1", image_pull_policy="Always", image_pull_secrets=("one", "two"))
+    own = {"image": "example.com/own:1", "imagePullPolicy": "Never"}
+    model = a_model(revision={"name": "churn-1"}, serving=own)
+    manifest = rendering.deployment(model, a_revision("churn-1"), defaults)
+    assert recall(manifest["metadata"]["annotations"][names.ANNOTATION_DEFAULTS]) == defaults
+    assert _container(manifest).items() >= own.items()
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "{}", '{"predictor_image": 1}', "[]"])
+def test_defaults_that_cannot_be_read_are_none(text: str | None) -> None:
+    """Somebody's edit of the annotation must not stop the operator: those of today are taken."""
+    assert recall(text) is None

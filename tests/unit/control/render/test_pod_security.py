@@ -51,7 +51,6 @@ def template(request: pytest.FixtureRequest) -> dict[str, Any]:
         a_model(revision={"name": "churn-1"}, **MODELS[model]),
         ModelRevision.model_validate(body),
         defaults,
-        default_image="example.com/p:1",
     )
     rendered: dict[str, Any] = manifest["spec"]["template"]
     return rendered
@@ -140,7 +139,7 @@ def test_the_operators_pull_secrets_are_used(template: dict[str, Any]) -> None:
 def test_the_checks_can_fail() -> None:
     """A pod with a host path is not what these tests accept."""
     model = a_model(revision={"name": "churn-1"})
-    rendered = deployment(model, a_revision("churn-1"), DEFAULTS, default_image="x")["spec"]["template"]
+    rendered = deployment(model, a_revision("churn-1"), DEFAULTS)["spec"]["template"]
     rendered["spec"]["volumes"].append({"name": "host", "hostPath": {"path": "/"}})
     with pytest.raises(AssertionError):
         test_only_allowed_volumes_are_mounted(rendered)
