@@ -17,6 +17,7 @@ _PACKAGE_OF = {
     "/usr/lib/cni/bridge": "containernetworking-plugins",
     "ip": "iproute2",
     "setpriv": "util-linux",
+    "taskset": "util-linux",
     "unshare": "util-linux",
 }
 

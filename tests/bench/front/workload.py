@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from tests.unit.front.artifacts import boosted_graph, numbers, write_artifact
@@ -39,8 +38,3 @@ def prepare(folder: Path) -> dict[str, str]:
         "BENTOML_DO_NOT_TRACK": "True",
         "OMP_NUM_THREADS": "1",
     }
-
-
-def merged(base: Mapping[str, str], extra: Mapping[str, str]) -> dict[str, str]:
-    """An environment with additions."""
-    return {**base, **extra}
