@@ -96,7 +96,7 @@ class ControlPlane:
         kwok_taint: bool = False,
         audit: bool = False,
     ) -> None:
-        self._layout = Layout(workdir.resolve())
+        self.layout = Layout(workdir.resolve())
         self._controllers = controllers or kwok
         extra = tuple(path.resolve() for path in kwok_stages)
         self._simulation = (
@@ -114,51 +114,51 @@ class ControlPlane:
     @property
     def kubeconfig(self) -> Path:
         """Kubeconfig of a cluster administrator."""
-        return self._layout.kubeconfig
+        return self.layout.kubeconfig
 
     @property
     def ca_file(self) -> Path:
         """Certificate of the authority that signed the server's."""
-        return self._layout.pki / "ca.crt"
+        return self.layout.pki / "ca.crt"
 
     @property
     def client_cert_file(self) -> Path:
         """The administrator's certificate."""
-        return self._layout.pki / "admin.crt"
+        return self.layout.pki / "admin.crt"
 
     @property
     def client_key_file(self) -> Path:
         """The administrator's key."""
-        return self._layout.pki / "admin.key"
+        return self.layout.pki / "admin.key"
 
     @property
     def audit_log(self) -> Path:
         """With `audit`: one JSON line a request."""
-        return self._layout.logs / "audit.jsonl"
+        return self.layout.logs / "audit.jsonl"
 
     @property
     def logs(self) -> Path:
         """Folder of the parts' logs."""
-        return self._layout.logs
+        return self.layout.logs
 
     def start(self) -> Self:
         """Start everything and wait until it is ready; a failure leaves nothing running."""
-        preflight.require(preflight.api_problems(machine.inspect_api(self._layout)))
+        preflight.require(preflight.api_problems(machine.inspect_api(self.layout)))
         packages.ensure(packages.API, Stages())
         program = ensure_binaries(Stages()) / "kubernetes"
         self._kubectl_program = program
         endpoints = Endpoints("127.0.0.1", *(self._ports.take() for _ in range(5)))
         self.server = endpoints.server
-        self._layout.data.mkdir(parents=True, exist_ok=True)
-        authority = issue_identities(self._layout, endpoints)
+        self.layout.data.mkdir(parents=True, exist_ok=True)
+        authority = issue_identities(self.layout, endpoints)
         parts = control_plane_parts(
-            program, self._layout, authority, endpoints, self._tuning, controllers=self._controllers
+            program, self.layout, authority, endpoints, self._tuning, controllers=self._controllers
         )
         if self._simulation is not None:
             parts.append(self._kwok_part(program.with_name("kwok"), self._simulation))
-        self._process = supervision.launch(self._layout, parts, die_with_owner=True)
+        self._process = supervision.launch(self.layout, parts, die_with_owner=True)
         try:
-            supervision.wait_until_ready(self._layout, self._process, timeout_seconds=_START_TIMEOUT_SECONDS)
+            supervision.wait_until_ready(self.layout, self._process, timeout_seconds=_START_TIMEOUT_SECONDS)
             if self._simulation is not None:
                 self.kubectl("create", "-f", "-", input=json.dumps(simulation.nodes(self._simulation)))
                 self.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=30s")
@@ -179,11 +179,11 @@ class ControlPlane:
     def remove(self) -> None:
         """Stop and delete the data."""
         self.stop()
-        shutil.rmtree(self._layout.data, ignore_errors=True)
+        shutil.rmtree(self.layout.data, ignore_errors=True)
 
     def cpu_seconds(self, part: str) -> float:
         """CPU time that a part, such as `kube-apiserver`, has used so far, restarts included."""
-        state = read_state(self._layout.state)
+        state = read_state(self.layout.state)
         if state is None or part not in state.parts:
             raise KeyError(f"{part} is no running part; there are {sorted(state.parts) if state else 'none'}")
         known = state.parts[part]
@@ -202,6 +202,6 @@ class ControlPlane:
         self.stop()
 
     def _kwok_part(self, program: Path, wanted: Simulation) -> Part:
-        built_in = self._layout.data / "stages.yaml"
+        built_in = self.layout.data / "stages.yaml"
         simulation.write_stages(built_in, wanted.pod_address)
-        return components.kwok(program, self._layout, [built_in, *wanted.extra_stages], "127.0.0.1")
+        return components.kwok(program, self.layout, [built_in, *wanted.extra_stages], "127.0.0.1")

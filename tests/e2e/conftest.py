@@ -86,6 +86,13 @@ class Place:
         wait_until_ready(self.target, model, self.namespace)
         return revision
 
+    def pods(self) -> dict[str, int]:
+        """All pods by uid, with the restarts of their containers."""
+        return {
+            pod["metadata"]["uid"]: sum(c["restartCount"] for c in pod["status"].get("containerStatuses", []))
+            for pod in self.target.list("pods", self.namespace)
+        }
+
     def url(self, model: str) -> str:
         """The model's Service by its virtual address, once kube-proxy knows it: this machine is the node."""
         service = self.target.get("service", model, self.namespace)

@@ -11,13 +11,6 @@ from localcluster.stages import Stages
 from tests.e2e.conftest import Place
 
 
-def _pods(place: Place) -> dict[str, int]:
-    return {
-        pod["metadata"]["uid"]: sum(c["restartCount"] for c in pod["status"]["containerStatuses"])
-        for pod in place.target.list("pods", place.namespace)
-    }
-
-
 def _holder(target: Target) -> str | None:
     lease = target.get("lease", "marquee", SYSTEM)
     return lease["spec"].get("holderIdentity") or None if lease else None
@@ -26,7 +19,7 @@ def _holder(target: Target) -> str | None:
 def test_leader_killed_standby_takes_over(place: Place) -> None:
     """With the leading pod gone the standby leads, finishes what is new and restarts nothing."""
     place.serve("lead")
-    before = _pods(place)
+    before = place.pods()
     leader = wait_for("a leader", lambda: _holder(place.target), timeout_seconds=30)
     pod = leader.rsplit("_", 1)[0]
     place.target.kubectl("delete", "pod", pod, "-n", SYSTEM, "--grace-period=0", "--force")
@@ -36,23 +29,23 @@ def test_leader_killed_standby_takes_over(place: Place) -> None:
         timeout_seconds=60,
     )
     place.serve("other")
-    assert before.items() <= _pods(place).items()
+    assert before.items() <= place.pods().items()
 
 
 def test_upgrade_restarts_no_model_pod(place: Place, images: Images) -> None:
     """An upgrade that brings other defaults for predictors leaves deployed revisions on theirs."""
     place.serve("lead")
-    before = _pods(place)
+    before = place.pods()
     image = {"repository": "localhost/marquee/another", "tag": "2", "pullPolicy": "Always"}
     another = {"predictor": {"image": image, "imagePullSecrets": ["another"]}}
     install(place.target, images, Stages(), **another)
     try:
         place.target.kubectl("annotate", "mm", "lead", "-n", place.namespace, "look=again")
         place.wait_for_reason("lead", "Serving")
-        assert _pods(place) == before
+        assert place.pods() == before
     finally:
         install(place.target, images, Stages())
-    assert _pods(place) == before
+    assert place.pods() == before
 
 
 def test_every_object_of_a_model_goes_with_it(place: Place) -> None:
@@ -88,15 +81,15 @@ def test_autoscaler_reads_the_pods_cpu(place: Place) -> None:
 def test_uninstall_keeps_models_serving(place: Place, images: Images) -> None:
     """Without the chart the CRDs, the models and their pods stay; installed again, nothing is restarted."""
     place.serve("lead")
-    before = _pods(place)
+    before = place.pods()
     place.target.helm("uninstall", "marquee", "--namespace", SYSTEM, "--wait")
     try:
         assert place.target.get("marketingmodel", "lead", place.namespace) is not None
-        assert _pods(place) == before
+        assert place.pods() == before
     finally:
         install(place.target, images, Stages())
     place.target.kubectl("annotate", "mm", "lead", "-n", place.namespace, "look=again")
     place.wait_for_reason("lead", "Serving")
-    assert _pods(place) == before
+    assert place.pods() == before
     events = json.loads(place.target.kubectl("get", "events", "-n", place.namespace, "-o", "json"))["items"]
     assert [e for e in events if e.get("type") == "Warning" and e["involvedObject"]["kind"] == "MarketingModel"] == []

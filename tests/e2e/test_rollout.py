@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -14,23 +13,9 @@ from demo.target import wait_for
 from marquee.contract.pod import FailureReason
 from tests.e2e.conftest import Place
 from tests.support import artifacts
-from tests.support.load import Load, LoadReport
+from tests.support.load import load_during
 
 INPUTS = {"inputs": {"recency": 1.0, "frequency": 2.0, "spend": 3.0}}
-
-
-async def _load_during(place: Place, model: str, *, rate: float, change: Any) -> LoadReport:
-    """Load on the model's address while ``change`` runs in a thread, and for two seconds more."""
-    load = Load(f"{place.url(model)}/predict", INPUTS, rate=rate)
-    running = asyncio.create_task(load.run(limit_seconds=120))
-    await asyncio.sleep(2)
-    try:
-        await asyncio.to_thread(change)
-        await asyncio.sleep(2)
-    finally:
-        load.stop()
-        report = await running
-    return report
 
 
 def _serving(place: Place, model: str, revision: str) -> bool | None:
@@ -49,7 +34,7 @@ async def test_takeover_loses_no_request(place: Place) -> None:
         wait_for("lead-v2 alone", lambda: _serving(place, "lead", "lead-v2"), timeout_seconds=90)
         wait_for("v1's pods gone", lambda: _gone(place, "marquee.dev/revision=lead-v1"), timeout_seconds=90)
 
-    report = await _load_during(place, "lead", rate=100, change=change)
+    report = await load_during(f"{place.url('lead')}/predict", INPUTS, rate=100, change=change)
     assert report.failures == []
     assert set(report.answered) == {"lead-v1", "lead-v2"}
     switches = [a for a, _ in itertools.groupby(report.order[-50:])]
@@ -73,7 +58,7 @@ async def test_changes_in_place_lose_no_request(place: Place) -> None:
         place.target.kubectl("scale", "mm", "lead", "-n", place.namespace, "--replicas=1")
         wait_for("one pod", lambda: _generation_serving(place, "lead", replicas=1), timeout_seconds=90)
 
-    report = await _load_during(place, "lead", rate=100, change=change)
+    report = await load_during(f"{place.url('lead')}/predict", INPUTS, rate=100, change=change)
     assert report.failures == []
     assert report.total > 1000
 
@@ -154,7 +139,7 @@ def test_each_failure_says_why_and_leaves_stable_alone(place: Place) -> None:
     names = {reason: f"m{index}" for index, reason in enumerate(TOLD_BY_THE_POD)}
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(place.serve, names.values()))
-    before = {pod["metadata"]["uid"] for pod in place.target.list("pods", place.namespace)}
+    before = place.pods()
     told = {}
     for reason, name in names.items():
         place.apply_revision(f"{name}-v2", name, _broken_revision(place, name, reason))
@@ -164,11 +149,8 @@ def test_each_failure_says_why_and_leaves_stable_alone(place: Place) -> None:
     for reason, message in told.items():
         assert f"revision {names[reason]}-v2: " in message
         assert f"revision {names[reason]}-v1 keeps serving" in message
-    after = {
-        pod["metadata"]["uid"]: sum(c["restartCount"] for c in pod["status"].get("containerStatuses", []))
-        for pod in place.target.list("pods", place.namespace)
-    }
-    assert {uid: after[uid] for uid in before} == dict.fromkeys(before, 0)
+    assert set(before.values()) == {0}
+    assert before.items() <= place.pods().items()
 
 
 def test_image_that_cannot_be_pulled_and_claim_that_is_missing(place: Place) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,3 +85,17 @@ class Load:
                 self.report.order.append(document["revision"])
             else:
                 self.report.failures.append(f"{time.strftime('%H:%M:%S')} {answer.status}: {document}")
+
+
+async def load_during(url: str, body: dict[str, Any], *, rate: float, change: Callable[[], None]) -> LoadReport:
+    """Load on an address while ``change`` runs in a thread, and for two seconds before and after."""
+    load = Load(url, body, rate=rate)
+    running = asyncio.create_task(load.run(limit_seconds=120))
+    await asyncio.sleep(2)
+    try:
+        await asyncio.to_thread(change)
+        await asyncio.sleep(2)
+    finally:
+        load.stop()
+        report = await running
+    return report

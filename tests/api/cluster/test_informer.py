@@ -179,7 +179,7 @@ def mortal_plane(tmp_path: Path) -> Iterator[ControlPlane]:
 
 
 async def kill_api_server(plane: ControlPlane) -> None:
-    state = read_state(plane._layout.state)
+    state = read_state(plane.layout.state)
     assert state is not None
     identity = state.parts["kube-apiserver"].identity
     assert identity is not None
