@@ -23,7 +23,7 @@ demo: $(VENV)/ready ## train two real models, install Marquee, see them answer (
 	$(call stage,demo)
 	@$(BIN)/python -m demo
 
-test: lint types contracts unit api e2e ## everything that must hold before a change lands
+test: lint types contracts unit api crash e2e ## everything that must hold before a change lands
 	$(call stage,all tests passed)
 
 lint: $(VENV)/ready ## style and format
@@ -33,7 +33,7 @@ lint: $(VENV)/ready ## style and format
 
 types: $(VENV)/ready ## static types
 	$(call stage,types: mypy --strict)
-	@$(BIN)/mypy operator/marquee bentos models localcluster demo
+	@$(BIN)/mypy operator/marquee bentos models localcluster demo tests
 
 contracts: $(VENV)/ready ## who may import whom
 	$(call stage,import contracts)
@@ -47,7 +47,7 @@ api: $(VENV)/ready programs ## rules and clients against a real API server
 	$(call stage,API tests)
 	@$(BIN)/pytest -q tests/api
 
-crash: $(VENV)/ready programs ## the operator killed before and after every write (not part of test yet: see docs/architecture.md)
+crash: $(VENV)/ready programs ## the operator killed before and after every write
 	$(call stage,crash tests)
 	@$(BIN)/pytest -q tests/crash
 

@@ -11,12 +11,14 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import kopf
+from kopf._cogs.structs.references import Insights
 
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_revision import ModelRevision
 from marquee.api.types import GROUP, VERSION
 from marquee.control.app.memoryless import NoDiffBase, NoProgress
 from marquee.control.cluster.access import Access
+from marquee.control.cluster.errors import KindsUnknown
 from marquee.control.observe.resources import Resources
 from marquee.control.snapshot import ModelKey
 
@@ -75,7 +77,12 @@ def _key_of(body: Any) -> ModelKey:
 
 
 async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], ready: asyncio.Event) -> None:
-    """Run kopf's watches until cancelled; returns early only when kopf gives up, which ends the process."""
+    """Run kopf's watches until cancelled; returns early only when kopf gives up, which ends the process.
+
+    Raises:
+        KindsUnknown: kopf has not found both kinds, and would wait for ever without watching them.
+
+    """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.watching.server_timeout = SERVER_TIMEOUT_SECONDS
@@ -87,9 +94,10 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
     settings.peering.standalone = True
     settings.persistence.diffbase_storage = NoDiffBase()
     settings.persistence.progress_storage = NoProgress()
+    insights = Insights()
     # Not kopf.operator: at its end it waits five seconds for every task of the loop, ours too, and then cancels them
     # all, before the election has given the Lease back.
-    tasks = await kopf.spawn_tasks(
+    spawned = await kopf.spawn_tasks(
         registry=registry,
         settings=settings,
         # kopf's own guess asks for the user's name, and the pod's user id has none
@@ -98,7 +106,9 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
         clusterwide=not namespaces,
         namespaces=namespaces,
         ready_flag=ready,
+        insights=insights,
     )
+    tasks = {*spawned, asyncio.create_task(_until_kinds_are_missed(insights), name="kinds")}
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -107,3 +117,16 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
         await asyncio.wait(tasks)
     for task in done:
         task.result()
+
+
+async def _until_kinds_are_missed(insights: Insights) -> None:
+    """Look once at what kopf has found, which it does not do again: an API server that was started a moment ago
+    answers before it lists the kinds of CustomResourceDefinitions.
+
+    `Insights` is kopf's own, not public, and a parameter of its public `spawn_tasks`; a test guards both.
+    """
+    await insights.ready_resources.wait()
+    found = {resource.plural for resource in insights.watched_resources}
+    if missing := {MarketingModel.PLURAL, ModelRevision.PLURAL} - found:
+        raise KindsUnknown(f"the API server does not list {', '.join(sorted(missing))} of {GROUP}; starting again")
+    await asyncio.Event().wait()

@@ -14,6 +14,7 @@ ClusterError
 ├── Unreachable               no answer: connection refused, reset, cut or timed out
 ├── MalformedAnswer           an answer that is not the Kubernetes API's, as from a proxy in between
 ├── LoginFailed               no usable credentials
+├── KindsUnknown              the server does not know Marquee's kinds, or not yet
 └── LeadershipLost            the Lease is another's, or could not be renewed in time
 """
 # ruff: noqa: N818 - the names are the API's own reasons, as in its documentation and its answers
@@ -108,6 +109,10 @@ class MalformedAnswer(ClusterError):
 
 class LoginFailed(ClusterError):
     """No usable credentials: no kubeconfig, no service account, or a login helper that failed."""
+
+
+class KindsUnknown(ClusterError):
+    """The server does not list Marquee's kinds: the CRDs are missing, or it has just been started."""
 
 
 class LeadershipLost(ClusterError):

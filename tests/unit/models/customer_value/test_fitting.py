@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -19,8 +20,18 @@ from tests.support.training import cdnow_sample
 
 
 def summary_of(frequency: list[float], recency: list[float], age: list[float]) -> Summary:
-    columns = (np.array(values, dtype=float) for values in (frequency, recency, age))
-    return Summary(np.arange(len(frequency)), *columns, np.zeros(len(frequency)))
+    return Summary(
+        customer=np.arange(len(frequency)),
+        frequency=np.array(frequency, dtype=float),
+        recency=np.array(recency, dtype=float),
+        age=np.array(age, dtype=float),
+        monetary_value=np.zeros(len(frequency)),
+    )
+
+
+def slope_of(function: Callable[[np.ndarray], float], at: np.ndarray) -> np.ndarray:
+    """The gradient by finite differences."""
+    return np.asarray(approx_fprime(at, function))
 
 
 def test_the_likelihood_of_one_customer_is_the_published_product() -> None:
@@ -42,7 +53,7 @@ def test_the_gradient_of_the_purchase_likelihood_is_its_slope(logs: list[float])
     """Analytic against finite differences, customers without repeat purchases included."""
     counted = fitting._counted(np.array([0.0, 1, 5, 0]), np.array([0.0, 3, 20, 0]), np.array([30.0, 30, 38, 30]))
     _, gradient = fitting._purchase_likelihood(np.array(logs), counted)
-    slope = approx_fprime(np.array(logs), lambda at: fitting._purchase_likelihood(at, counted)[0])
+    slope = slope_of(lambda at: fitting._purchase_likelihood(at, counted)[0], np.array(logs))
     assert gradient == pytest.approx(slope, rel=1e-4, abs=1e-5)
 
 
@@ -51,7 +62,7 @@ def test_the_gradient_of_the_spend_likelihood_is_its_slope() -> None:
     counted = fitting._counted(np.array([1.0, 4, 4]), np.array([12.0, 50, 50]))
     logs = np.array([1.8, 1.3, 2.7])
     _, gradient = fitting._spend_likelihood(logs, counted)
-    slope = approx_fprime(logs, lambda at: fitting._spend_likelihood(at, counted)[0])
+    slope = slope_of(lambda at: fitting._spend_likelihood(at, counted)[0], logs)
     assert gradient == pytest.approx(slope, rel=1e-4, abs=1e-5)
 
 

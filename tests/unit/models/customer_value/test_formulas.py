@@ -33,7 +33,7 @@ def published(model: PurchaseModel, t: np.ndarray, x: np.ndarray, tx: np.ndarray
     first = (a + b + x - 1) / (a - 1)
     second = 1 - ((alpha + age) / (alpha + age + t)) ** (r + x) * hyp2f1(r + x, b + x, a + b + x - 1, z)
     ratio = ((alpha + age) / (alpha + tx)) ** (r + x)
-    return first * second / (1 + np.where(x > 0, a / (b + np.maximum(x, 1) - 1) * ratio, 0))
+    return np.asarray(first * second / (1 + np.where(x > 0, a / (b + np.maximum(x, 1) - 1) * ratio, 0)))
 
 
 def test_the_series_agrees_with_scipy() -> None:

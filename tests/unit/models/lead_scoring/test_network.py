@@ -65,7 +65,7 @@ def fit_with_folds(training: Training, label: np.ndarray, inner: np.ndarray) -> 
 
 
 def _has_twin(group: np.ndarray) -> np.ndarray:
-    return np.bincount(group)[group] > 1
+    return np.asarray(np.bincount(group)[group] > 1)
 
 
 def _of_member(weights: torch.Tensor, member: int) -> torch.Tensor:
