@@ -1,0 +1,1 @@
+"""The mathematics of the provable canary: pure functions of the ledger's integers."""
