@@ -123,8 +123,8 @@ def test_a_mismatch_is_found_and_named() -> None:
 def test_good_steps_do_not_hide_a_bad_one() -> None:
     """Each planned step costs ln(steps) once; a product would have lost more with every good step."""
     good = [a_cohort(Tally(100_000, 100_000, 0, 0), step=step, weight=50) for step in range(3)]
-    bad = a_cohort(Tally(21_200, 18_800, 0, 0), step=3, weight=50)
-    alone = log_e_of_split((21_200, 18_800), (0.5, 0.5))
+    bad = a_cohort(Tally(20_600, 19_400, 0, 0), step=3, weight=50)
+    alone = log_e_of_split((20_600, 19_400), (0.5, 0.5))
     among = check_split([*good, bad], steps=4)
     product_of_steps = alone + 3 * log_e_of_split((100_000, 100_000), (0.5, 0.5))
     assert product_of_steps < math.log(1000)
