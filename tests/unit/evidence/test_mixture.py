@@ -141,13 +141,9 @@ def test_a_restart_changes_nothing(question: Question, ledger: list[Tally], more
 def test_a_cohort_may_be_split_at_the_same_share(question: Question, tally: Tally, parts: int) -> None:
     """Periods of one cohort with equal shares are worth what the whole is worth."""
     whole = Tally(
-        *(parts * count for count in (tally.canary_exposures, tally.stable_exposures)), *_outcomes(tally, parts)
+        parts * tally.canary_exposures, parts * tally.stable_exposures, parts * tally.canary, parts * tally.stable
     )
     assert weigh(question, [tally] * parts).log_e == pytest.approx(weigh(question, [whole]).log_e, rel=1e-9, abs=1e-9)
-
-
-def _outcomes(tally: Tally, parts: int) -> tuple[int, int]:
-    return parts * tally.canary, parts * tally.stable
 
 
 @given(ledgers)
