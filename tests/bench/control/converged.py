@@ -46,6 +46,7 @@ async def update_seconds(plane: Plane, changes: int) -> float:
     for number in range(changes):
         taken.append(await _update_one(plane, number))
         await asyncio.sleep(_PAUSE_SECONDS)
+    await asyncio.sleep(SETTLE_SECONDS)  # the last one's former pods are still on their way out
     return median(taken)
 
 
