@@ -7,9 +7,12 @@ at the top 20 % is at least 2.3. Gradient boosting is reported beside them.
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from typing import Final, Protocol
 
 import numpy as np
@@ -45,6 +48,8 @@ class Plan:
     folds: int = 5
     repeats: int = 3
     settings: Settings = field(default_factory=Settings)
+    workers: int = 1
+    """Processes that share the folds; each takes about 570 MB, torch most of it."""
 
 
 @dataclass(frozen=True)
@@ -103,18 +108,52 @@ def fitters(settings: Settings) -> dict[str, Fitter]:
 
 def compare(rows: Numbers, label: Labels, group: Groups, *, plan: Plan, seed: int) -> Comparison:
     """Fit every model on the same training folds, and score the same test folds."""
-    models = fitters(plan.settings)
-    probability = {name: np.empty((plan.repeats, len(label))) for name in models}
-    fold = np.empty((plan.repeats, len(label)), dtype=np.int64)
-    for repeat in range(plan.repeats):
-        fold[repeat] = stratified_folds(label, group, folds=plan.folds, seed=seed + repeat)
-        for number in range(plan.folds):
-            test = fold[repeat] == number
-            for name, fit in models.items():
-                score = fit(rows[~test], label[~test], group[~test], seed=_seed(seed, repeat, number))
-                probability[name][repeat, test] = score(rows[test])
-        log.info("cross-validation %d of %d done", repeat + 1, plan.repeats)
+    fold = np.stack(
+        [stratified_folds(label, group, folds=plan.folds, seed=seed + repeat) for repeat in range(plan.repeats)]
+    )
+    places = list(itertools.product(range(plan.repeats), range(plan.folds)))
+    splits = [
+        _Split(rows, label, group, fold[repeat] == number, plan.settings, _seed(seed, repeat, number))
+        for repeat, number in places
+    ]
+    probability = {name: np.empty((plan.repeats, len(label))) for name in fitters(plan.settings)}
+    for (repeat, number), scores in zip(places, _each(splits, plan.workers), strict=True):
+        for name, held_out in scores.items():
+            probability[name][repeat, fold[repeat] == number] = held_out
+        if number == plan.folds - 1:
+            log.info("cross-validation %d of %d done", repeat + 1, plan.repeats)
     return _compared(probability, label, fold, plan)
+
+
+@dataclass(frozen=True)
+class _Split:
+    """What one fold needs, so that any process can compute it."""
+
+    rows: Numbers
+    label: Labels
+    group: Groups
+    test: Labels
+    settings: Settings
+    seed: int
+
+
+def _scores(split: _Split) -> dict[str, Numbers]:
+    """Every model's probabilities for the test rows, from the training rows alone."""
+    train = ~split.test
+    return {
+        name: fit(split.rows[train], split.label[train], split.group[train], seed=split.seed)(split.rows[split.test])
+        for name, fit in fitters(split.settings).items()
+    }
+
+
+def _each(splits: Sequence[_Split], workers: int) -> Iterator[dict[str, Numbers]]:
+    """In order. The result does not depend on the number of workers: each fit has one thread and its own seed."""
+    if workers == 1:
+        yield from map(_scores, splits)
+        return
+    # Not forked: a process that has used torch's threads may hang in the child.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_scores, splits)
 
 
 def _seed(seed: int, repeat: int, fold: int) -> int:

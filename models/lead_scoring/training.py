@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +23,16 @@ from models.resampling import identical_rows
 
 log = logging.getLogger(__name__)
 
+MOST_WORKERS: Final = 2
+"""What fits into the 2 GiB of a training Job beside the 540 MB of the process that waits for them."""
 LARGEST_EXPORT_ERROR: Final = 1e-5
 """Between the trained network and its graph, in probability; float32 leaves about 1e-6."""
 
 
 def fit(data_cache: Path, *, seed: int) -> TrainedModel:
     """See `models.use_case.Fit`."""
-    return fit_on(load(data_cache), plan=Plan(), seed=seed)
+    workers = min(MOST_WORKERS, len(os.sched_getaffinity(0)))
+    return fit_on(load(data_cache), plan=Plan(workers=workers), seed=seed)
 
 
 def fit_on(data: Caravan, *, plan: Plan, seed: int) -> TrainedModel:

@@ -112,6 +112,17 @@ def test_too_little_lift_is_not_promotable(monkeypatch: pytest.MonkeyPatch) -> N
     assert "lift at the top 20% is 1.00, below 2.3" in reason
 
 
+def test_the_number_of_processes_changes_no_bit() -> None:
+    """The same seed gives the same artifact on one core and on many."""
+    data = quick_training()
+    alone, shared = (
+        compare(data.rows, data.label, data.group, plan=dataclasses.replace(PLAN, workers=workers), seed=0)
+        for workers in (1, 2)
+    )
+    assert np.array_equal(alone.scores, shared.scores)
+    assert (alone.figures, alone.improvement) == (shared.figures, shared.improvement)
+
+
 def test_a_network_trained_on_shuffled_labels_is_refused_with_the_table() -> None:
     """End to end: where there is nothing to learn nothing is exported, and the person sees the comparison."""
     data = caravan_data()
