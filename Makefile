@@ -14,7 +14,7 @@ endif
 # $(call stage,what) prints a headline with the seconds since make was started
 stage = @printf '\033[1m[%5d s] %s\033[0m\n' $$(( $$(date +%s) - MARQUEE_STARTED )) '$(1)'
 
-.PHONY: help demo test lint types contracts unit api e2e crash bench bench-control bench-front programs cluster images generate lock clean
+.PHONY: help demo test lint types contracts unit api e2e crash bench bench-control bench-front helm programs cluster images generate lock clean
 
 help: ## what there is to run
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -39,7 +39,7 @@ contracts: $(VENV)/ready ## who may import whom
 	$(call stage,import contracts)
 	@$(BIN)/lint-imports --no-cache
 
-unit: $(VENV)/ready programs ## decisions and parts, no cluster
+unit: $(VENV)/ready helm ## decisions and parts, no cluster
 	$(call stage,unit tests)
 	@$(BIN)/pytest -q tests/unit tests/models
 
@@ -65,7 +65,11 @@ bench-front: $(VENV)/ready ## the predictor against bare ASGI and plain BentoML
 	$(call stage,benchmark: front)
 	@$(BIN)/python -m tests.bench.front
 
-programs: $(VENV)/ready ## build Kubernetes, the add-ons and Helm from their Go modules, once
+helm: $(VENV)/ready ## build Helm from its Go module, once
+	$(call stage,Helm)
+	@$(BIN)/python -m localcluster build-helm
+
+programs: $(VENV)/ready helm ## build Kubernetes and the add-ons too
 	$(call stage,programs of the local cluster)
 	@$(BIN)/python -m localcluster build-binaries
 

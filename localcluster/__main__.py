@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("status", help="what runs; exit status 3 when the cluster is not up")
     verbs.add_parser("kubeconfig", help="print the path of the kubeconfig")
     verbs.add_parser("build-binaries", help="build the Go programs if they are not cached")
+    verbs.add_parser("build-helm", help="build Helm if it is not cached")
     logs = verbs.add_parser("logs", help="the log of one part")
     logs.add_argument("part", help="such as kube-apiserver, kubelet, containerd, supervisor")
     logs.add_argument("-f", "--follow", action="store_true")
@@ -69,6 +70,7 @@ def _run(given: argparse.Namespace) -> int:
             print(cluster.kubeconfig)
         case "build-binaries":
             stages.say(f"binaries: {ensure_binaries(stages)}")
+        case "build-helm":
             stages.say(f"helm: {helm.ensure_helm(stages)}")
         case "logs":
             _show_log(cluster.layout.logs, given.part, lines=given.lines, follow=given.follow)

@@ -14,7 +14,7 @@ from typing import Final
 
 from marquee.evidence.counts import Tally
 from marquee.evidence.errors import require_alpha
-from marquee.evidence.mixture import TWO_SIDED, log_ratio, weigh
+from marquee.evidence.mixture import TWO_SIDED, canary_part, log_ratio, weigh
 
 _WIDEST: Final = 12.0
 """Beyond a factor of 160,000 a bound says nothing: it is given as 0 or infinity."""
@@ -48,11 +48,7 @@ def estimate_ratio(tallies: Sequence[Tally], alpha: float) -> Ratio | None:
 
 def _slope(cohorts: Sequence[Tally], delta: float) -> float:
     """Derivative of the log likelihood: canary's outcomes less those expected."""
-    return math.fsum(tally.canary - tally.outcomes * _canary_part(tally.share, delta) for tally in cohorts)
-
-
-def _canary_part(share: float, delta: float) -> float:
-    return share * math.exp(delta) / (1 + share * math.expm1(delta))
+    return math.fsum(tally.canary - tally.outcomes * canary_part(tally.share, delta) for tally in cohorts)
 
 
 def _crossing(falling: Callable[[float], float], low: float, high: float) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from marquee.evidence.blocks import Blocks
-from marquee.evidence.counts import Cohort, Tally, total
+from marquee.evidence.counts import Cohort, Count, Tally, total
 from marquee.evidence.errors import QuestionError
 from marquee.evidence.estimating import Ratio, estimate_ratio
 from marquee.evidence.means import Insufficient, MeanEvidence, compare_means
@@ -82,7 +82,7 @@ def _of_mean(policy: Policy, metric: Mean, cohorts: Sequence[Cohort]) -> Finding
     )
     finding = Finding(
         metric=metric,
-        seen=_conversions(cohorts),
+        seen=total(cohort.tally(Count.SUCCESSES) for cohort in cohorts),
         harm=Strength(_pointing(plain, -sign), harm_alpha),
         noninferior=Strength(_pointing(allowed, sign), policy.alpha),
     )
@@ -95,10 +95,3 @@ def _pointing(evidence: MeanEvidence | Insufficient, sign: int) -> float:
     if isinstance(evidence, Insufficient):
         return 0.0
     return evidence.log_e if evidence.difference * sign > 0 else min(evidence.log_e, 0.0)
-
-
-def _conversions(cohorts: Sequence[Cohort]) -> Tally:
-    return total(
-        Tally(cohort.canary.exposures, cohort.stable.exposures, cohort.canary.successes, cohort.stable.successes)
-        for cohort in cohorts
-    )

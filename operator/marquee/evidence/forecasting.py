@@ -15,7 +15,17 @@ from dataclasses import dataclass
 
 from marquee.evidence import words
 from marquee.evidence.errors import QuestionError, require_alpha
-from marquee.evidence.mixture import GRID, Direction, Question, harm, log_ratio, log_sum_exp, noninferiority, prior
+from marquee.evidence.mixture import (
+    GRID,
+    Direction,
+    Question,
+    canary_part,
+    harm,
+    log_ratio,
+    log_sum_exp,
+    noninferiority,
+    prior,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +58,7 @@ def outcomes_to_verdict(question: Question, *, true_delta: float, share: float, 
 
 def information(true_delta: float, reference: float, share: float) -> float:
     """KL(theta1 || theta0) of one outcome's arm, in nats."""
-    true, null = _canary_part(share, true_delta), _canary_part(share, reference)
+    true, null = canary_part(share, true_delta), canary_part(share, reference)
     return true * math.log(true / null) + (1 - true) * math.log((1 - true) / (1 - null))
 
 
@@ -142,12 +152,8 @@ def _needed(path: Iterable[tuple[float, ...]], question: Question, growth: tuple
 
 def _growth(question: Question, true_delta: float, share: float) -> tuple[float, ...]:
     """Mean log likelihood ratio of one outcome, for each point of the grid."""
-    canary = _canary_part(share, true_delta)
+    canary = canary_part(share, true_delta)
     return tuple(log_ratio(share, canary, 1 - canary, delta, question.reference) for delta in GRID)
-
-
-def _canary_part(share: float, delta: float) -> float:
-    return share * math.exp(delta) / (1 + share * math.expm1(delta))
 
 
 def _outcomes_per_second(traffic: Traffic, delta: float, share: float) -> float:

@@ -149,6 +149,11 @@ def anytime_p(log_es: Iterable[float]) -> float:
     return math.exp(-max(0.0, *log_es, 0.0))
 
 
+def canary_part(share: float, delta: float) -> float:
+    """theta(delta): the canary's expected part of the outcomes, at its share of the exposures and a log rate ratio."""
+    return share * math.exp(delta) / (1 + share * math.expm1(delta))
+
+
 def log_ratio(share: float, canary: float, stable: float, delta: float, reference: float) -> float:
     """Log likelihood ratio of two effects at one share, for outcomes that need not be whole (forecasts)."""
     canary_gain = delta - reference

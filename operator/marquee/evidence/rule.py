@@ -5,7 +5,7 @@ A test walks every combination of facts; ``docs/evidence.md`` shows the same tab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -15,6 +15,7 @@ from marquee.evidence.errors import QuestionError
 from marquee.evidence.finding import Finding, find
 from marquee.evidence.policy import Inconclusive, Policy, Stage
 from marquee.evidence.sample_ratio import SampleRatio, check_split
+from marquee.tables import Fact
 
 
 class Verdict(StrEnum):
@@ -51,38 +52,24 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """A predicate with the words that the documentation uses for it."""
-
-    words: str
-    holds: Callable[[Facts], bool]
-
-    def __and__(self, other: Fact) -> Fact:
-        return Fact(f"{self.words}, and {other.words}", lambda facts: self.holds(facts) and other.holds(facts))
-
-    def __invert__(self) -> Fact:
-        return Fact(f"not {self.words}", lambda facts: not self.holds(facts))
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """One line of the table."""
 
     name: str
-    when: Fact
+    when: Fact[Facts]
     verdict: Verdict
     reason: Reason
     meaning: str
 
 
-_HARMFUL: Final = Fact("harmful", lambda facts: facts.harmful)
-_EMPTY: Final = Fact("empty", lambda facts: facts.empty)
-_MISMATCHED: Final = Fact("mismatched", lambda facts: facts.mismatched)
-_NONINFERIOR: Final = Fact("non-inferior", lambda facts: facts.noninferior)
-_RIPE: Final = Fact("ripe", lambda facts: facts.ripe)
-_OVERDUE: Final = Fact("overdue", lambda facts: facts.overdue)
-_IMPATIENT: Final = Fact("impatient", lambda facts: facts.impatient)
-_ALWAYS: Final = Fact("otherwise", lambda _: True)
+_HARMFUL: Final[Fact[Facts]] = Fact("harmful", lambda facts: facts.harmful)
+_EMPTY: Final[Fact[Facts]] = Fact("empty", lambda facts: facts.empty)
+_MISMATCHED: Final[Fact[Facts]] = Fact("mismatched", lambda facts: facts.mismatched)
+_NONINFERIOR: Final[Fact[Facts]] = Fact("non-inferior", lambda facts: facts.noninferior)
+_RIPE: Final[Fact[Facts]] = Fact("ripe", lambda facts: facts.ripe)
+_OVERDUE: Final[Fact[Facts]] = Fact("overdue", lambda facts: facts.overdue)
+_IMPATIENT: Final[Fact[Facts]] = Fact("impatient", lambda facts: facts.impatient)
+_ALWAYS: Final[Fact[Facts]] = Fact("otherwise", lambda _: True)
 
 GLOSSARY: Final = {
     _HARMFUL.words: "the primary or a guardrail is shown to be worse: E >= 1/alpha, for each of K guardrails K/alpha",

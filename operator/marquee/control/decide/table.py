@@ -5,7 +5,6 @@ The table is rendered into ``docs/states.md`` by `make generate`; a test walks e
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Final
@@ -13,6 +12,7 @@ from typing import Final
 from marquee.api.conditions import Reason
 from marquee.api.marketing_model import Phase
 from marquee.control.decide.facts import Facts
+from marquee.tables import Fact
 
 
 class Move(Flag):
@@ -30,29 +30,11 @@ class Move(Flag):
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """A predicate with the words that the documentation uses for it."""
-
-    words: str
-    holds: Callable[[Facts], bool]
-
-    def __call__(self, facts: Facts) -> bool:
-        """Whether it is so."""
-        return self.holds(facts)
-
-    def __and__(self, other: Fact) -> Fact:
-        return Fact(f"{self.words}, and {other.words}", lambda facts: self.holds(facts) and other.holds(facts))
-
-    def __invert__(self) -> Fact:
-        return Fact(f"not {self.words}", lambda facts: not self.holds(facts))
-
-
-@dataclass(frozen=True, slots=True)
 class Row:
     """One line of the table. ``reason`` None: the diagnosis or the resolution gives it."""
 
     name: str
-    when: Fact
+    when: Fact[Facts]
     phase: Phase
     reason: Reason | None
     moves: Move
@@ -64,16 +46,20 @@ def _is_broken(facts: Facts) -> bool:
     return diagnosis is not None and not diagnosis.may_pass
 
 
-_BLOCKED: Final = Fact("without a revision to run", lambda facts: facts.target is None)
-_BESIDE: Final = Fact("beside stable", lambda facts: facts.stable is not None)
-_READY: Final = Fact("ready", lambda facts: facts.target is not None and facts.target.ready)
-_AVAILABLE: Final = Fact("available", lambda facts: facts.target is not None and facts.target.available)
-_PROVEN: Final = Fact("proven", lambda facts: facts.target is not None and facts.target.verified)
-_REFUTED: Final = Fact("refuted", lambda facts: facts.target is not None and facts.target.probe_failure != "")
-_BROKEN: Final = Fact("broken", _is_broken)
-_HELD_UP: Final = Fact("held up", lambda facts: facts.target is not None and facts.target.diagnosis is not None)
-_DRAINING: Final = Fact("draining", lambda facts: bool(facts.draining))
-_ALWAYS: Final = Fact("otherwise", lambda _: True)
+_BLOCKED: Final[Fact[Facts]] = Fact("without a revision to run", lambda facts: facts.target is None)
+_BESIDE: Final[Fact[Facts]] = Fact("beside stable", lambda facts: facts.stable is not None)
+_READY: Final[Fact[Facts]] = Fact("ready", lambda facts: facts.target is not None and facts.target.ready)
+_AVAILABLE: Final[Fact[Facts]] = Fact("available", lambda facts: facts.target is not None and facts.target.available)
+_PROVEN: Final[Fact[Facts]] = Fact("proven", lambda facts: facts.target is not None and facts.target.verified)
+_REFUTED: Final[Fact[Facts]] = Fact(
+    "refuted", lambda facts: facts.target is not None and facts.target.probe_failure != ""
+)
+_BROKEN: Final[Fact[Facts]] = Fact("broken", _is_broken)
+_HELD_UP: Final[Fact[Facts]] = Fact(
+    "held up", lambda facts: facts.target is not None and facts.target.diagnosis is not None
+)
+_DRAINING: Final[Fact[Facts]] = Fact("draining", lambda facts: bool(facts.draining))
+_ALWAYS: Final[Fact[Facts]] = Fact("otherwise", lambda _: True)
 
 GLOSSARY: Final = {
     _BLOCKED.words: "`spec.revision` names no ModelRevision of this model, or the spec cannot be read",
@@ -119,4 +105,4 @@ TABLE: Final[tuple[Row, ...]] = (
 
 def match(facts: Facts) -> Row:
     """The first row that holds; the last one always does."""
-    return next(row for row in TABLE if row.when(facts))
+    return next(row for row in TABLE if row.when.holds(facts))

@@ -45,7 +45,7 @@ def test_every_word_of_a_predicate_is_explained() -> None:
 
 def test_predicates_mean_what_their_words_say() -> None:
     """*not* and *and* are those of logic."""
-    rows = {row.name: row.when for row in TABLE}
+    rows = {row.name: row.when.holds for row in TABLE}
     serving = gather(snapshot(stable="churn-1", arms={"churn-1": READY}))
     starting = gather(snapshot())
     assert (rows["changing"](serving), rows["changing"](starting)) == (False, True)

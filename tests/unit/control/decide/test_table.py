@@ -151,7 +151,7 @@ def test_rows_have_names_of_their_own() -> None:
 
 def test_the_last_row_holds_always() -> None:
     """There is no snapshot without a row."""
-    assert all(TABLE[-1].when(gather(observed)) for _, observed in SITUATIONS.values())
+    assert all(TABLE[-1].when.holds(gather(observed)) for _, observed in SITUATIONS.values())
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
