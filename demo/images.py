@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,8 @@ class Recipe:
 OPERATOR: Final = Recipe("operator", "operator", base="python")
 PREDICTOR: Final = Recipe("predictor", "bentos", base="python")
 TRAINER: Final = Recipe("trainer", "models", base="trainer")
+SERVING: Final = (OPERATOR, PREDICTOR)
+EVERY: Final = (*SERVING, TRAINER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,16 @@ class Images:
 
     operator: str
     predictor: str
-    trainer: str
+    trainer: str = ""
+    """Empty where nothing is trained: its packages take minutes to build."""
 
     def chart_values(self) -> dict[str, Any]:
         """The chart's values that name them."""
         return {"image": _named(self.operator), "predictor": {"image": _named(self.predictor)}}
 
 
-def provide_images(target: Target, stages: Stages) -> Images:
-    """Build and hand over what has changed.
+def provide_images(target: Target, stages: Stages, recipes: tuple[Recipe, ...] = EVERY) -> Images:
+    """Build what has changed, and hand it to the cluster.
 
     Raises:
         DemoError: the target is not the local cluster and ``$MARQUEE_IMAGES`` is not set.
@@ -52,8 +55,16 @@ def provide_images(target: Target, stages: Stages) -> Images:
     """
     if target.local is None:
         return _of_registry()
-    built = {recipe.name: _provide(recipe, stages) for recipe in (OPERATOR, PREDICTOR, TRAINER)}
-    return Images(**built)
+    built = build_images(stages, recipes)
+    for name in astuple(built):
+        if name and images.load(name):
+            stages.say(f"image {name}: handed to the cluster")
+    return built
+
+
+def build_images(stages: Stages, recipes: tuple[Recipe, ...] = EVERY) -> Images:
+    """Build what has changed; there need be no cluster yet."""
+    return Images(**{recipe.name: _build(recipe, stages) for recipe in recipes})
 
 
 def _of_registry() -> Images:
@@ -72,7 +83,7 @@ def _of_registry() -> Images:
     return Images(**{recipe.name: f"{prefix}/{recipe.folder}:{tag}" for recipe in (OPERATOR, PREDICTOR, TRAINER)})
 
 
-def _provide(recipe: Recipe, stages: Stages) -> str:
+def _build(recipe: Recipe, stages: Stages) -> str:
     """Build an image under a tag that names its content, so that changed code is another image to the cluster."""
     folder = ROOT / recipe.folder
     packages = f"localhost/marquee/{recipe.name}-deps:latest"
@@ -80,8 +91,6 @@ def _provide(recipe: Recipe, stages: Stages) -> str:
     content = images.inputs_hash(folder / "Dockerfile", ROOT, {}, ())[:12]
     name = f"localhost/marquee/{recipe.name}:{content}"
     images.build(name, dockerfile=folder / "Dockerfile", context=ROOT, base=packages, stages=stages)
-    if images.load(name):
-        stages.say(f"image {name}: handed to the cluster")
     return name
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from demo import canary
 from demo.errors import DemoError
 from demo.forwarding import call, forwarded
 from demo.images import Images, provide_images
-from demo.target import Target, find_target, wait_for
+from demo.target import Target, find_target, wait_until_ready
 from demo.training import Trained, train
 from demo.volumes import claims
 from localcluster.paths import cache_root
@@ -28,27 +30,48 @@ SEED: Final = 7
 
 
 def run() -> None:
-    """From nothing to two models that answer."""
+    """From nothing to two models that answer, and two rollouts that are decided by their evidence."""
     stages = Stages()
     target = find_target(stages)
     images = provide_images(target, stages)
+    entrance = canary.find_entrance(target, stages)
+    api_key = canary.provide_api_key(target, SYSTEM)
     install(target, images, stages)
     prepare_namespace(target, NAMESPACE, stages)
     for model in MODELS:
         provide_revision(target, model, images, stages)
-    target.apply(*(yaml.safe_load((RESOURCES / f"{model}.yaml").read_text()) for model in MODELS))
+    canary.forget_rejected(target, NAMESPACE, "lead-scoring", stages)
+    target.apply(*(_resource(model, entrance) for model in MODELS))
     for model in MODELS:
         wait_until_ready(target, model, NAMESPACE)
         stages.say(f"model {model}: ready")
     _show(target)
+    if entrance is None:
+        stages.say("rollouts: left out, no gateway; name one: MARQUEE_GATEWAY=NAMESPACE/NAME=http://ADDRESS make demo")
+    else:
+        with forwarded(target, "lead-scoring", NAMESPACE) as url:
+            inputs = _example(call(f"{url}/openapi.json"))
+        canary.play(canary.Stage(target, entrance, SYSTEM, api_key, inputs, stages), NAMESPACE, "lead-scoring")
+    print(_next_commands(target))
+
+
+def _resource(model: str, entrance: canary.Entrance | None) -> dict[str, Any]:
+    """The MarketingModel; lead scoring with its ramp, where there is a gateway that can split its traffic."""
+    body: dict[str, Any] = yaml.safe_load((RESOURCES / f"{model}.yaml").read_text())
+    return canary.with_ramp(body, entrance) if model == "lead-scoring" and entrance is not None else body
 
 
 def install(target: Target, images: Images, stages: Stages, **overrides: Any) -> None:
-    """Install or upgrade the chart, and wait for the operator."""
+    """Install or upgrade the chart, and wait for the operator and the ledger.
+
+    A demo's book may go with its pod: not every cluster has a storage class. The evidence is read often, since a
+    demo's steps last seconds.
+    """
+    ledger = {"persistence": {"enabled": False}, "apiKeysSecret": canary.API_KEYS}
     target.helm(
         "upgrade", "--install", "marquee", str(ROOT / "helm" / "marquee"),
         "--namespace", SYSTEM, "--create-namespace", "--wait", "--timeout", "180s",
-        values=images.chart_values() | overrides,
+        values=images.chart_values() | {"ledger": ledger, "operator": {"evidenceSeconds": 1}} | overrides,
     )  # fmt: skip
     stages.say(f"operator: installed by Helm into namespace {SYSTEM}")
 
@@ -97,27 +120,6 @@ def revision(name: str, model: str, namespace: str, trained: Trained) -> dict[st
     }
 
 
-def wait_until_ready(target: Target, model: str, namespace: str, *, timeout_seconds: float = 180) -> None:
-    """Wait for the model's Ready condition.
-
-    Raises:
-        DemoError: it did not come in time; says what the conditions say.
-
-    """
-
-    def ready() -> bool | None:
-        found = target.get("marketingmodel", model, namespace) or {}
-        conditions = found.get("status", {}).get("conditions", [])
-        current = [c for c in conditions if c["observedGeneration"] == found["metadata"]["generation"]]
-        return True if any(c["type"] == "Ready" and c["status"] == "True" for c in current) else None
-
-    try:
-        wait_for(f"model {model}", ready, timeout_seconds=timeout_seconds)
-    except DemoError as error:
-        described = target.kubectl("describe", "marketingmodel", model, "-n", namespace)
-        raise DemoError(f"{error}\n{described}") from None
-
-
 def _show(target: Target) -> None:
     print("\nWhat was deployed\n")
     print(target.kubectl("get", "marketingmodels,modelrevisions", "-n", NAMESPACE))
@@ -128,7 +130,6 @@ def _show(target: Target) -> None:
             print(f"A real prediction by {model}\n")
             print("\n".join(textwrap.wrap(f"POST /predict {json.dumps({'inputs': example})}", width=110)), "\n")
             print(f"{json.dumps(call(f'{url}/predict', {'inputs': example}), indent=2)}\n")
-    print(_next_commands(target))
 
 
 def _example(document: dict[str, Any]) -> dict[str, Any]:
@@ -151,6 +152,8 @@ def _next_commands(target: Target) -> str:
         f"  kubectl describe mm lead-scoring -n {NAMESPACE}\n"
         f"  kubectl port-forward -n {NAMESPACE} service/lead-scoring 8080:80 &\n"
         "  curl -s localhost:8080/v2/models/lead-scoring\n"
+        f"  kubectl marquee status lead-scoring -n {NAMESPACE}   # with {Path(sys.executable).parent} on PATH\n"
+        f"  kubectl marquee why lead-scoring -n {NAMESPACE}\n"
         f"  kubectl scale mm customer-value -n {NAMESPACE} --replicas=3\n"
         "  make clean      # stops the local cluster and removes what was built here\n"
     )

@@ -97,3 +97,24 @@ def wait_for(what: str, poll: Callable[[], T | None], *, timeout_seconds: float)
             return found
         time.sleep(POLL_SECONDS)
     raise DemoError(f"{what}: not within {timeout_seconds:.0f} s")
+
+
+def wait_until_ready(target: Target, model: str, namespace: str, *, timeout_seconds: float = 180) -> None:
+    """Wait for the model's Ready condition.
+
+    Raises:
+        DemoError: it did not come in time; says what the conditions say.
+
+    """
+
+    def ready() -> bool | None:
+        found = target.get("marketingmodel", model, namespace) or {}
+        conditions = found.get("status", {}).get("conditions", [])
+        current = [c for c in conditions if c["observedGeneration"] == found["metadata"]["generation"]]
+        return True if any(c["type"] == "Ready" and c["status"] == "True" for c in current) else None
+
+    try:
+        wait_for(f"model {model}", ready, timeout_seconds=timeout_seconds)
+    except DemoError as error:
+        described = target.kubectl("describe", "marketingmodel", model, "-n", namespace)
+        raise DemoError(f"{error}\n{described}") from None

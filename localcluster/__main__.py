@@ -6,11 +6,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from localcluster import helm, kubectl, status
+from localcluster import gateway, helm, keda, kubectl, status
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
 from localcluster.stages import Stages
 from localcluster.toolchain import ensure_binaries
+
+_BUILDS = {
+    "binaries": ensure_binaries,
+    "helm": helm.ensure_helm,
+    "gateway": gateway.ensure_programs,
+    "keda": keda.ensure_programs,
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -26,6 +33,10 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("kubeconfig", help="print the path of the kubeconfig")
     verbs.add_parser("build-binaries", help="build the Go programs if they are not cached")
     verbs.add_parser("build-helm", help="build Helm if it is not cached")
+    verbs.add_parser("build-gateway", help="build Envoy Gateway if it is not cached")
+    verbs.add_parser("gateway", help="a Gateway for HTTPRoutes, installed first if need be; prints its address")
+    verbs.add_parser("build-keda", help="build KEDA if it is not cached")
+    verbs.add_parser("keda", help="KEDA's operator and metrics adapter, installed first if need be")
     logs = verbs.add_parser("logs", help="the log of one part")
     logs.add_argument("part", help="such as kube-apiserver, kubelet, containerd, supervisor")
     logs.add_argument("-f", "--follow", action="store_true")
@@ -68,15 +79,25 @@ def _run(given: argparse.Namespace) -> int:
             return 0 if report.is_up else 3
         case "kubeconfig":
             print(cluster.kubeconfig)
-        case "build-binaries":
-            stages.say(f"binaries: {ensure_binaries(stages)}")
-        case "build-helm":
-            stages.say(f"helm: {helm.ensure_helm(stages)}")
+        case "build-binaries" | "build-helm" | "build-gateway" | "build-keda":
+            name = given.verb.removeprefix("build-")
+            stages.say(f"{name}: {_BUILDS[name](stages)}")
+        case "gateway" | "keda":
+            _add(given.verb)
         case "logs":
             _show_log(cluster.layout.logs, given.part, lines=given.lines, follow=given.follow)
         case "image":
             _image(given, stages)
     return 0
+
+
+def _add(name: str) -> None:
+    """Install an add-on; what a script may want to know of it goes to standard output."""
+    cluster, stages = Cluster.attach(), Stages(sys.stderr)
+    if name == "keda":
+        cluster.keda(stages)
+    else:
+        print(cluster.gateway(stages).url)
 
 
 def _become(verb: str, args: Sequence[str], cluster: Cluster) -> None:

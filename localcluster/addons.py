@@ -1,5 +1,6 @@
 """Add-ons that run as pods: cluster DNS and metrics, and the pause image under every pod."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -31,10 +32,9 @@ def images(programs: Path) -> list[ScratchImage]:
     return [ScratchImage(PAUSE_IMAGE, programs / "pause"), *pods]
 
 
-def load_images(runtime: Runtime, programs: Path, snapshotter: str) -> list[str]:
+def load_images(runtime: Runtime, wanted: Sequence[ScratchImage], snapshotter: str) -> list[str]:
     """Import the images that containerd lacks, remove those of earlier builds; return the new names."""
     present = runtime.images()
-    wanted = images(programs)
     new = [image for image in wanted if image.name not in present]
     folder = cache_root() / "images"
     folder.mkdir(parents=True, exist_ok=True)
@@ -43,8 +43,8 @@ def load_images(runtime: Runtime, programs: Path, snapshotter: str) -> list[str]
         archives.write(image, archive)
         runtime.import_archive(archive, snapshotter=snapshotter)
         archive.unlink()
-    kinds = tuple(f"localhost/marquee/{name}:" for name in _PODS)
     current = {image.name for image in wanted}
+    kinds = tuple(f"{name.rpartition(':')[0]}:" for name in current)
     runtime.remove([name for name in present if name.startswith(kinds) and name not in current])
     return [image.name for image in new]
 

@@ -1,4 +1,4 @@
-"""Images from scratch around one static program, written directly as docker-archive files.
+"""Images from scratch around one program, written directly as docker-archive files.
 
 A builder would take seconds and a base image; the format is a tar with a manifest, a configuration
 and one layer, and equal inputs give equal bytes.
@@ -9,7 +9,8 @@ import io
 import json
 import platform
 import tarfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -22,6 +23,8 @@ class ScratchImage:
     name: str
     program: Path
     user: str = "65532:65532"
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """Further files by their path in the image, such as a program's libraries."""
 
 
 def architecture() -> str:
@@ -37,8 +40,9 @@ def write(image: ScratchImage, archive: Path) -> None:
             for folder in ("etc", "tmp"):
                 tar.addfile(_entry(folder, 0o1777 if folder == "tmp" else 0o755, kind=tarfile.DIRTYPE))
             _add_bytes(tar, "etc/passwd", b"nonroot:x:65532:65532:nonroot:/tmp:/sbin/nologin\n")
-            with image.program.open("rb") as content:
-                tar.addfile(_entry(image.program.name, 0o755, size=image.program.stat().st_size), content)
+            for name, file in sorted({image.program.name: image.program, **image.files}.items()):
+                with file.open("rb") as content:
+                    tar.addfile(_entry(name, 0o755, size=file.stat().st_size), content)
         with layer.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         configuration = _configuration(image, digest)

@@ -41,6 +41,12 @@ BASES = {
         ("python3", "python3-venv", "ca-certificates"),
         "Python 3.11, as in the lock files",
     ),
+    "triton": Base(
+        "localhost/marquee/base-triton:3.11",
+        "bookworm",
+        ("python3", "python3-venv", "libpython3.11", "ca-certificates"),
+        "Python 3.11 with its library, which Triton's Python backend embeds",
+    ),
     # The registry's wheel of PyTorch brings 5 GB of CUDA libraries; Debian's is built for the CPU.
     "trainer": Base(
         "localhost/marquee/base-trainer:2.6",

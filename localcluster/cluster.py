@@ -3,8 +3,7 @@
 import fcntl
 import json
 import shutil
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,8 @@ from localcluster import (
     apiclient,
     controlplane,
     dns,
+    gateway,
+    keda,
     kubectl,
     machine,
     network,
@@ -25,13 +26,15 @@ from localcluster import (
     supervision,
     teardown,
 )
-from localcluster.errors import CommandFailed, StartFailed
+from localcluster.errors import StartFailed
+from localcluster.gateway import Gateway
 from localcluster.paths import Layout, shared_layout
 from localcluster.ports import PortLocks
 from localcluster.runtime import Runtime
 from localcluster.settings import API_PORT, DNS_SERVICE_ADDRESS, NODE_ADDRESS, NODE_NAME, Endpoints, Tuning
 from localcluster.stages import Stages
 from localcluster.toolchain import cached_binaries, ensure_binaries
+from localcluster.waiting import wait_until
 
 Profile = Literal["full", "api"]
 
@@ -109,7 +112,35 @@ class Cluster:
         def known() -> bool:
             return bool(apiclient.get(self.layout, "/apis/metrics.k8s.io/v1beta1/nodes")["items"])
 
-        _wait("metrics of the node", known, timeout_seconds)
+        wait_until("metrics of the node", known, timeout_seconds)
+
+    def gateway(self, stages: Stages | None = None) -> Gateway:
+        """The Gateway that routes of every namespace may attach to; built and installed on first use.
+
+        Raises:
+            StartFailed: no cluster with a node is up, or the Gateway does not answer.
+
+        """
+        stages = stages or Stages()
+        programs = gateway.ensure_programs(stages)
+        with self.lock():
+            if not self.layout.containerd_socket.exists():
+                raise StartFailed("the local cluster has no node that runs", fix="python3 -m localcluster up")
+            return gateway.install(self.layout, self.kubectl, programs, stages)
+
+    def keda(self, stages: Stages | None = None) -> None:
+        """KEDA for the whole cluster; built and installed on first use.
+
+        Raises:
+            StartFailed: no cluster with a node is up, or autoscalers cannot read its metrics.
+
+        """
+        stages = stages or Stages()
+        programs = keda.ensure_programs(stages)
+        with self.lock():
+            if not self.layout.containerd_socket.exists():
+                raise StartFailed("the local cluster has no node that runs", fix="python3 -m localcluster up")
+            keda.install(self.layout, self.kubectl, programs, stages)
 
     def down(self, stages: Stages) -> bool:
         """Stop everything; False when nothing was running."""
@@ -186,7 +217,8 @@ class Cluster:
         def on_ready(name: str) -> None:
             ready.add(name)
             if name == "containerd":
-                loaded = addons.load_images(Runtime(self.layout), programs, machine.snapshotter(self.layout))
+                images = addons.images(programs)
+                loaded = addons.load_images(Runtime(self.layout), images, machine.snapshotter(self.layout))
                 stages.say(f"containerd: ready, {len(loaded)} add-on images loaded")
             elif name not in _CONTROL_PLANE:
                 stages.say(f"{name}: ready")
@@ -211,10 +243,10 @@ class Cluster:
         running = self.running
         if running is None or running.profile != "full":
             return
-        _wait("the node", lambda: self._node_is_ready(since), _NODE_TIMEOUT_SECONDS)
+        wait_until("the node", lambda: self._node_is_ready(since), _NODE_TIMEOUT_SECONDS)
         stages.say("node: Ready")
         name = "kubernetes.default.svc.cluster.local"
-        _wait("cluster DNS", lambda: dns.answers(DNS_SERVICE_ADDRESS, name), _NODE_TIMEOUT_SECONDS)
+        wait_until("cluster DNS", lambda: dns.answers(DNS_SERVICE_ADDRESS, name), _NODE_TIMEOUT_SECONDS)
         stages.say("cluster DNS: answers")
 
     def _node_is_ready(self, since: datetime | None) -> bool:
@@ -223,16 +255,3 @@ class Cluster:
         # The store remembers a Ready from the last time; only a sign of life since then is news.
         is_news = since is None or datetime.fromisoformat(ready["lastHeartbeatTime"]) >= since
         return bool(ready["status"] == "True" and is_news)
-
-
-def _wait(what: str, condition: Callable[[], bool], timeout_seconds: float) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    why = ""
-    while time.monotonic() < deadline:
-        try:
-            if condition():
-                return
-        except CommandFailed as failure:
-            why = str(failure)
-        time.sleep(0.2)
-    raise StartFailed(f"{what} did not get ready within {timeout_seconds:.0f} s", why=why)

@@ -10,8 +10,9 @@ from pathlib import Path
 from localcluster import iptables, network, packages
 from localcluster.commands import run
 from localcluster.errors import CommandFailed
+from localcluster.gobuild import go_program
 from localcluster.paths import Layout
-from localcluster.toolchain import cached_binaries, go_program
+from localcluster.toolchain import cached_binaries
 
 OVERLAY_CANNOT_LIE_ON = ("overlay", "aufs", "fuse.fuse-overlayfs")
 

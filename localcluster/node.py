@@ -85,6 +85,8 @@ def parts(program: Path, layout: Layout) -> list[Part]:
             f"--hostname-override={NODE_NAME}",
             f"--cluster-cidr={POD_CIDR}",
             "--proxy-mode=iptables",
+            # NodePorts answer on this machine only, not on the networks that it is in.
+            f"--nodeport-addresses=127.0.0.0/8,{NODE_ADDRESS}/32",
             f"--healthz-bind-address={NODE_ADDRESS}:10256",
             f"--metrics-bind-address={NODE_ADDRESS}:10249",
             # Leave the machine's connection tracking as it is.

@@ -1,12 +1,15 @@
 """The Debian packages that the cluster uses, installed when their programs are missing."""
 
+import contextlib
+import fcntl
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from localcluster.commands import run
 from localcluster.errors import CannotRunHere, CommandFailed
+from localcluster.paths import cache_root
 from localcluster.stages import Stages
 
 API = ("openssl", "setpriv")
@@ -15,6 +18,7 @@ IMAGES = ("buildah", "mmdebstrap")
 
 _PACKAGE_OF = {
     "/usr/lib/cni/bridge": "containernetworking-plugins",
+    "h2load": "nghttp2-client",
     "ip": "iproute2",
     "setpriv": "util-linux",
     "taskset": "util-linux",
@@ -34,8 +38,24 @@ def installable() -> bool:
 
 def ensure(programs: Iterable[str], stages: Stages) -> None:
     """Install what is missing with apt-get, from the mirrors that the machine is set up with."""
-    packages = missing(programs)
-    if not packages:
+    wanted = list(programs)
+    if not missing(wanted):
+        return
+    with _alone():
+        _install(missing(wanted), stages)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One installation at a time: apt-get does not wait for another one, it fails."""
+    cache_root().mkdir(parents=True, exist_ok=True)
+    with (cache_root() / "packages.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _install(packages: list[str], stages: Stages) -> None:
+    if not packages:  # by somebody else, meanwhile
         return
     names = " ".join(packages)
     if not installable():

@@ -1,4 +1,4 @@
-"""The cluster's containerd as a store of images."""
+"""The cluster's containerd: its store of images, and its containers."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,15 @@ class Runtime:
         """Forget images; containers that run from them go on."""
         if names:
             self._ctr("images", "remove", *names)
+
+    def kill(self, container: str) -> None:
+        """End a container's processes by SIGKILL, as from inside nobody can: the first one there ignores it.
+
+        Args:
+            container: The id in a Pod's status, without ``containerd://``.
+
+        """
+        self._ctr("tasks", "kill", "--signal", "SIGKILL", "--all", container)
 
     def _ctr(self, *words: str | Path) -> str:
         return run(["ctr", "--address", self.layout.containerd_socket, "--namespace", _NAMESPACE, *words])

@@ -12,6 +12,8 @@ API_SERVICE_ADDRESS = "198.18.64.1"
 DNS_SERVICE_ADDRESS = "198.18.64.10"
 API_PORT = 6443
 KUBELET_PORT = 10250
+# A NodePort above all ports that parallel control planes choose from (ports.py).
+GATEWAY_PORT = 32080
 SERVICE_ACCOUNT_ISSUER = "https://kubernetes.default.svc.cluster.local"
 
 

@@ -21,9 +21,12 @@ from marquee.contract.manifest import (
     InputField,
     NumericProfile,
     ReferenceProfile,
+    ScoreProfile,
 )
 
 BINS: Final = 20
+SCORE_BINS: Final = 100
+"""So many that what a score promises can be told from its bins: the area under its curve within 0.002."""
 MOST_FREQUENT: Final = 50
 _ATOM_SHARE: Final = 1 / BINS
 """A single value as frequent as a whole bin gets a bin of its own."""
@@ -45,7 +48,7 @@ def profile_of(fields: Sequence[InputField], rows: Numbers, score: Numbers) -> R
         columns[field.name] = (
             _category_profile(field, column) if isinstance(field, CategoryField) else numeric_profile(column)
         )
-    return ReferenceProfile(rows=len(rows), features=columns, score=numeric_profile(score))
+    return ReferenceProfile(rows=len(rows), features=columns, score=score_profile(score))
 
 
 def numeric_profile(values: Numbers) -> NumericProfile:
@@ -55,6 +58,26 @@ def numeric_profile(values: Numbers) -> NumericProfile:
     counts = np.bincount(np.searchsorted(edges, present, side="right"), minlength=len(edges) + 1)
     return NumericProfile(
         edges=tuple(edges.tolist()), counts=tuple(counts.tolist()), missing=len(values) - len(present)
+    )
+
+
+def score_profile(scores: Numbers) -> ScoreProfile:
+    """The same for the model's output: percentiles alone, as atoms need no bins to be told from what is near them."""
+    if len(scores) == 0:
+        return ScoreProfile(edges=(0.0,), counts=(0, 0))
+    percentiles = np.quantile(scores, np.arange(1, SCORE_BINS) / SCORE_BINS, method="inverted_cdf")
+    least, most = scores.min(), scores.max()
+    edges = np.unique([least, *percentiles, np.nextafter(most, np.inf)])
+    places = np.searchsorted(edges, scores, side="right")
+    counts = np.bincount(places, minlength=len(edges) + 1)
+    sums = np.bincount(places, weights=scores, minlength=len(edges) + 1)
+    means = np.append(edges, most)
+    means[0] = least
+    means[counts > 0] = sums[counts > 0] / counts[counts > 0]
+    return ScoreProfile(
+        edges=tuple(edges.tolist()),
+        counts=tuple(counts.tolist()),
+        means=tuple(np.maximum.accumulate(np.clip(means, least, most)).tolist()),
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
-import traceback
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from time import perf_counter_ns
 from typing import Final, NamedTuple
 
+from bentos.front.admission import DEFAULT_WAIT_SECONDS
+from bentos.front.answering import Answering, Target
 from bentos.front.asgi import (
     JSON,
     Application,
@@ -23,26 +23,26 @@ from bentos.front.asgi import (
     read_body,
     send_response,
 )
-from bentos.front.endpoints import Endpoints
+from bentos.front.endpoints import Answer, Endpoints
+from bentos.front.heads import Head
 from bentos.front.logs import RequestLog
 from bentos.front.metrics import Endpoint, Metrics
 from bentos.front.problems import (
     ProblemError,
-    internal,
-    invalid_input,
     method_not_allowed,
     not_found,
+    overloaded,
     too_large,
     unavailable,
-    unsupported_media_type,
 )
-from bentos.front.schema import InvalidInputError
-from marquee.contract.pod import HEADER_PREDICTION_ID, HEALTH_LIVE_PATH, HEALTH_READY_PATH, PROBE_PATH
+from bentos.front.reporting.counting import Counting
+from bentos.front.stamping import Stamping
+from marquee.contract.pod import HEALTH_LIVE_PATH, HEALTH_READY_PATH, PROBE_PATH
 
-log = logging.getLogger(__name__)
+MAX_ARRIVING_BYTES: Final = 64 * 2**20
+"""Of the bodies that are read at once; whatever many clients send slowly, memory has a bound."""
 
-_JSON_TYPE: Final = b"application/json"
-_PREDICTION_ID: Final = HEADER_PREDICTION_ID.encode()
+_CLIENT_ERROR: Final = 400
 
 
 class Phase(Enum):
@@ -57,24 +57,59 @@ class Route(NamedTuple):
     """Who answers a path: with the body for POST, else without."""
 
     endpoint: Endpoint
-    post: Callable[[bytes], Awaitable[Response]] | None
+    post: Callable[[bytes, Head], Answer] | None
     get: Callable[[], Awaitable[Response]] | None
     """Exactly one of the two is there."""
 
 
 class Front:
-    """The front of one pod. It starts empty, gets its model by `serve`, and ends by `drain`."""
+    """The front of one pod. It starts empty, gets its model by `serve`, and ends by `drain`.
+
+    Args:
+        namespace: of the model.
+        model: its name.
+        revision: that this pod serves.
+        max_request_bytes: of a body.
+        metrics: what it counts.
+        request_log: a sample of its answers.
+        counting: of answers by cohort; None: nobody wants to know.
+        wait_seconds: how long a request may wait for its turn.
+        stamping: of requests by this pod; None: a gateway does it.
+
+    """
 
     def __init__(
-        self, *, model: str, revision: str, max_request_bytes: int, metrics: Metrics, request_log: RequestLog
+        self,
+        *,
+        namespace: str,
+        model: str,
+        revision: str,
+        max_request_bytes: int,
+        metrics: Metrics,
+        request_log: RequestLog,
+        counting: Counting | None = None,
+        wait_seconds: float = DEFAULT_WAIT_SECONDS,
+        stamping: Stamping | None = None,
     ) -> None:
         self.phase = Phase.STARTING
         self.metrics = metrics
         self._model = model
         self._revision = revision
-        self._limit = max_request_bytes
-        self._log = request_log
+        self.max_request_bytes = max_request_bytes
+        self._arriving = 0
+        """Bytes of bodies that are on their way."""
+        self.answering = Answering(
+            namespace=namespace,
+            model=model,
+            metrics=metrics,
+            request_log=request_log,
+            counting=counting,
+            wait_seconds=wait_seconds,
+            stamping=stamping,
+        )
         self._behind: Application | None = None
+        self._targets: dict[bytes, Target] = {}
+        self._model_available = True
         self._routes: dict[str, Route] = {
             HEALTH_LIVE_PATH: Route("health", None, self._live),
             HEALTH_READY_PATH: Route("health", None, self._ready),
@@ -95,9 +130,29 @@ class Front:
             routes[f"{path}/ready"] = Route("health", None, self._ready)
             routes[f"{path}/infer"] = Route("infer", endpoints.infer, None)
         self._routes.update(routes)
+        self._targets = {
+            path.encode(): Target(route.endpoint, route.post)
+            for path, route in routes.items()
+            if route.post is not None
+        }
         self._behind = behind
+        self.answering.serve(endpoints)
         self.phase = Phase.SERVING
-        self.metrics.ready = True
+        self.metrics.ready = self._model_available
+
+    def note_model(self, available: bool) -> None:
+        """Be ready only while a model server has the model; requests are answered, with 503, all the same."""
+        self._model_available = available
+        self.metrics.ready = available and self.phase is Phase.SERVING
+
+    @property
+    def serving(self) -> bool:
+        """Whether the model is there, and the pod is to stay."""
+        return self.phase is Phase.SERVING
+
+    def target(self, url: bytes) -> Target | None:
+        """Who answers a POST to this very URL by the hot path; None while there is no model, or when nobody does."""
+        return self._targets.get(url) if self.phase is Phase.SERVING else None
 
     def drain(self) -> None:
         """Stop being ready, and ask every client to leave with its answer; requests are still answered."""
@@ -111,56 +166,59 @@ class Front:
         if route is None and self.phase is not Phase.STARTING and not scope["path"].startswith("/v2/"):
             await self._fall_through(scope, receive, send, started)
             return
+        predicts = route is not None and route.post is not None and scope["method"] == "POST"
+        head = self.answering.read(scope["headers"], started) if predicts else None
         self.metrics.in_flight += 1
         try:
-            response = await self._answer(route, scope, receive)
-            await send_response(send, response, close=self.phase is not Phase.SERVING)
+            response = await self._answer(route, scope, receive, head, started)
+            # a body that the client was not asked for does not come, and uvicorn would wait for it
+            unread = head is not None and head.waits and response.status >= _CLIENT_ERROR
+            close = unread or not self.serving or self.answering.reconnects(head, response)
+            await send_response(send, response, close=close)
         except ClientGoneError:
             return
         finally:
             self.metrics.in_flight -= 1
-        self._count(route.endpoint if route else "unknown", response, perf_counter_ns() - started)
+        elapsed = perf_counter_ns() - started
+        self.answering.count(route.endpoint if route else "unknown", response, elapsed, head)
 
-    async def _answer(self, route: Route | None, scope: Scope, receive: Receive) -> Response:
+    async def _answer(
+        self, route: Route | None, scope: Scope, receive: Receive, head: Head | None, started: int
+    ) -> Response:
         try:
             if route is None:
                 raise self._nothing_there(scope["path"])
             method = scope["method"]
-            if route.post is not None and method == "POST":
-                return await route.post(await self._body(scope, receive))
+            if route.post is not None and head is not None:
+                return await self._predict(Target(route.endpoint, route.post), receive, head, started)
             if route.get is not None and method in ("GET", "HEAD"):
                 return await route.get()
             raise method_not_allowed(method, "POST" if route.post else "GET, HEAD")
-        except InvalidInputError as error:
-            self.metrics.count_errors(error.errors)
-            return invalid_input(error.errors).to_response()
-        except ProblemError as problem:
-            return problem.to_response()
-        except ClientGoneError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a model raises, its caller gets an answer
-            log.error("a request failed: %s", _where(error))
-            return internal("internal", "the model failed on this request; the pod's log says where").to_response()
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong, the client gets an answer
+            return self.answering.explain(error)
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        declared: int | None = None
-        waits = False
-        for name, value in scope["headers"]:
-            if name == b"content-length":
-                declared = int(value)
-            elif name == b"content-type":
-                if value != _JSON_TYPE and value.split(b";", 1)[0].strip().lower() != _JSON_TYPE:
-                    raise unsupported_media_type("send the header content-type: application/json")
-            elif name == b"expect":
-                waits = value.lower() == b"100-continue"
-            elif name == b"content-encoding" and value.lower() != b"identity":
-                raise unsupported_media_type("content-encoding is not supported; send plain JSON")
-            elif name == b"inference-header-content-length":
-                raise unsupported_media_type("binary tensors are not supported; send tensors as JSON")
+    async def _predict(self, target: Target, receive: Receive, head: Head, started: int) -> Response:
+        if head.problem is not None:
+            raise head.problem
+        if (refusal := self.answering.refusal(head, started)) is not None:
+            return refusal
+        body = await self._body(receive, head)
+        answer = self.answering.answer(target, head, body)
+        return answer if isinstance(answer, Response) else await answer
+
+    async def _body(self, receive: Receive, head: Head) -> bytes:
+        """The body, unless too much is on its way already."""
+        room = min(self.max_request_bytes if head.declared is None else head.declared, self.max_request_bytes)
+        if self._arriving + room > max(MAX_ARRIVING_BYTES, self.max_request_bytes):
+            self.metrics.shed["queue"] += 1
+            raise overloaded(1)
+        self._arriving += room
         try:
-            return await read_body(receive, declared=declared, limit=self._limit, waits=waits)
+            return await read_body(receive, declared=head.declared, limit=self.max_request_bytes, waits=head.waits)
         except BodyTooLargeError:
-            raise too_large(self._limit) from None
+            raise too_large(self.max_request_bytes) from None
+        finally:
+            self._arriving -= room
 
     async def _fall_through(self, scope: Scope, receive: Receive, send: Send, started: int) -> None:
         status = 500
@@ -180,15 +238,7 @@ class Front:
         finally:
             self.metrics.in_flight -= 1
             elapsed = perf_counter_ns() - started
-            self.metrics.observe("service", status, elapsed)
-            if self._log.wants(status):
-                self._log.write("service", status, elapsed)
-
-    def _count(self, endpoint: Endpoint, response: Response, nanoseconds: int) -> None:
-        self.metrics.observe(endpoint, response.status, nanoseconds)
-        if endpoint != "health" and self._log.wants(response.status):
-            prediction_id = next((value for name, value in response.headers if name == _PREDICTION_ID), b"")
-            self._log.write(endpoint, response.status, nanoseconds, prediction_id.decode())
+            self.answering.count_behind(status, elapsed)
 
     def _nothing_there(self, path: str) -> ProblemError:
         if self.phase is Phase.STARTING:
@@ -202,6 +252,8 @@ class Front:
 
     async def _ready(self) -> Response:
         if self.phase is Phase.SERVING:
+            if not self._model_available:
+                raise unavailable("model-unavailable", "the model server has not got the model", close=False)
             return Response(200, b'{"ready":true}', [JSON])
         if self.phase is Phase.STARTING:
             raise unavailable("starting", "the model is still being loaded", retry_seconds=2)
@@ -215,8 +267,3 @@ def _json_bytes(body: bytes) -> Callable[[], Awaitable[Response]]:
         return response
 
     return answer
-
-
-def _where(error: Exception) -> str:
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} at {frame.filename}:{frame.lineno} in {frame.name}"

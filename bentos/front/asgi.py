@@ -32,6 +32,8 @@ class Response(NamedTuple):
     body: bytes
     headers: list[Header]
     close: bool = False
+    turned_away: bool = False
+    """The model was not asked, for want of time."""
 
 
 class BodyTooLargeError(Exception):

@@ -7,9 +7,11 @@ module uses its private loader. It is the only one that does; `requirements` pin
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType
@@ -17,9 +19,11 @@ from typing import Any, Final, cast
 
 import orjson
 
-from bentos.front.asgi import Application
+from bentos.front.asgi import Application, Receive, Scope, Send
 from bentos.front.failures import CannotServeError
 from marquee.contract.pod import FailureReason
+
+log = logging.getLogger(__name__)
 
 _PROXY_MODULE: Final = "_bentoml_impl.server.proxy"
 _OVERRIDES: Final = {"services": {"metrics": {"enabled": False}, "logging": {"access": {"enabled": False}}}}
@@ -93,3 +97,46 @@ async def running(application: Any) -> AsyncIterator[Application]:
         yield cast("Application", application)
     finally:
         await lifespan.__aexit__(None, None, None)
+
+
+@asynccontextmanager
+async def on_demand(service_path: str, after_loading: Callable[[], None]) -> AsyncIterator[Application]:
+    """As `running`, for a service that comes with the front: it is loaded when somebody first asks for its paths.
+
+    Most pods are never asked for anything but predictions, and to import BentoML takes more than half of the CPU of a
+    start. A failure is that of each caller, and is logged.
+
+    Args:
+        service_path: ``package.module:Class``.
+        after_loading: called once, in the event loop.
+
+    """
+    wanted, leaving = asyncio.Event(), asyncio.Event()
+    loaded: asyncio.Future[Application] = asyncio.get_running_loop().create_future()
+
+    async def live() -> None:  # start-up and shut-down hooks in one task, as they would be under BentoML's own server
+        await wanted.wait()
+        log.info("loading the BentoML service: somebody asks for one of its paths")
+        try:
+            application = await asyncio.to_thread(load_application, service_path)
+            async with running(application) as behind:
+                after_loading()
+                loaded.set_result(behind)
+                await leaving.wait()
+        except CannotServeError as error:
+            log.error("%s", error)
+            loaded.set_exception(error)
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        wanted.set()
+        behind = await asyncio.shield(loaded)
+        await behind(scope, receive, send)
+
+    living = asyncio.create_task(live())
+    try:
+        yield answer
+    finally:
+        leaving.set()
+        if not wanted.is_set():
+            living.cancel()
+        await asyncio.wait([living])

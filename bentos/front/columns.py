@@ -89,7 +89,7 @@ class CategoryColumn:
         self.name = field.name
         self.nullable = field.nullable
         self.size = len(field.categories)
-        self.indexes: dict[object, float] = _IndexTable(None if field.other is None else float(field.other))
+        self.indexes = IndexTable(None if field.other is None else float(field.other))
         self.indexes.update({category: float(index) for index, category in enumerate(field.categories)})
         if field.nullable:
             self.indexes[None] = math.nan
@@ -111,16 +111,19 @@ class CategoryColumn:
         return NumberColumn(self.name, 0.0, high, integer=True, nullable=self.nullable, bounds=bounds)
 
 
-class _IndexTable(dict[object, float]):
+class IndexTable(dict[object, float]):
     """Category to index; an unlisted text gets ``other`` where the field has it."""
 
     def __init__(self, other: float | None) -> None:
         super().__init__()
         self.other = other
+        self.unlisted = 0
+        """How many of them were looked up; whoever counts them sets it back."""
 
     def __missing__(self, key: object) -> float:
         if self.other is None or type(key) is not str:
             raise KeyError(key)
+        self.unlisted += 1
         return self.other
 
 

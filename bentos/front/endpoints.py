@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 import orjson
 
-from bentos.front.asgi import JSON, Response
+from bentos.front.asgi import JSON, Header, Response
+from bentos.front.caching import PredictionCache
+from bentos.front.callers import MAX_UNIT_LENGTH, Caller
 from bentos.front.columns import json_type
-from bentos.front.ids import PredictionIds, new_prediction_id
+from bentos.front.drift.gathering import Gathering
+from bentos.front.heads import Head
+from bentos.front.ids import PredictionIds, random_id
 from bentos.front.metrics import Metrics
 from bentos.front.openapi import openapi_document
-from bentos.front.predictor import OverloadedError, Predictor
-from bentos.front.problems import internal, malformed, unavailable
-from bentos.front.runtimes import Column, ModelOutputError
+from bentos.front.predictor import DeadlineError, OverloadedError, Predictor
+from bentos.front.problems import ProblemError, deadline_exceeded, internal, malformed, overloaded, unavailable
+from bentos.front.runtimes import ModelFailedError, ModelOutputError, ModelUnavailableError
 from bentos.front.schema import MAX_ERRORS, Errors, FieldError, InvalidInputError, Rows, escape, refuse_unknown
-from bentos.front.tensors import MATRIX_NAME, parse_infer
+from bentos.front.tensors import MATRIX_NAME, InferRequest, parse_infer
+from marquee.contract.assignment import unit_hash
 from marquee.contract.manifest import CategoryField, InputField
 from marquee.contract.pod import HEADER_PREDICTION_ID, ProbeReply
 
@@ -28,73 +34,114 @@ log = logging.getLogger(__name__)
 
 _PREDICTION_ID: Final = HEADER_PREDICTION_ID.encode()
 _PREDICT_KEYS: Final = frozenset({"inputs", "unit"})
-_MAX_UNIT_LENGTH: Final = 256
+
+# RFC 9211: what this cache did with the request
+_HIT: Final[Header] = (b"cache-status", b"marquee; hit")
+_MISS: Final[Header] = (b"cache-status", b"marquee; fwd=miss")
+_BYPASS: Final[Header] = (b"cache-status", b"marquee; fwd=request")
+
+Answer = Response | Awaitable[Response]
+"""At once when the event loop can make it, else later."""
+Values = Sequence[Sequence[float]]
+"""By output and row."""
+Reply = Callable[[Values, str], dict[str, Any]]
+"""A document made of values and a prediction id."""
 
 
 class Endpoints:
-    """The answers of one model and revision."""
+    """The answers of one model and revision.
+
+    Args:
+        predictor: the loaded model.
+        namespace: of the model.
+        model: its name.
+        revision: that is served.
+        metrics: counts predictions.
+        new_id: makes prediction ids.
+        cache: of answers; None: the model is asked each time.
+        gathering: of what the model sees; None: nobody wants to know.
+
+    """
 
     def __init__(
         self,
         predictor: Predictor,
         *,
+        namespace: str,
         model: str,
         revision: str,
         metrics: Metrics,
-        new_id: PredictionIds = new_prediction_id,
+        new_id: PredictionIds = random_id,
+        cache: PredictionCache | None = None,
+        gathering: Gathering | None = None,
     ) -> None:
         self._predictor = predictor
+        self._gathering = gathering
+        self._model_path = f"{namespace}/{model}"
         self._model = model
         self._revision = revision
         self._metrics = metrics
         self._new_id = new_id
+        self._cache = cache
         self._example = orjson.dumps({"inputs": predictor.manifest.example})
         self.metadata = orjson.dumps(_metadata(predictor, model, revision))
         self.openapi = orjson.dumps(openapi_document(predictor.manifest, model=model, revision=revision))
 
-    async def predict(self, body: bytes) -> Response:
-        """One row by field names."""
-        reply = await self.predict_document(_parsed(body))
-        return _reply(reply, reply["predictionId"])
+    @property
+    def seconds_a_row(self) -> float:
+        """What the model takes for one row, as measured when it was warmed up."""
+        return self._predictor.seconds_a_row
 
-    async def predict_document(self, document: object) -> dict[str, Any]:
-        """As `predict`, from a parsed body to a reply that is not yet printed.
+    @property
+    def full(self) -> bool:
+        """Whether whatever comes would be turned away. With a cache nobody can tell before the input is known."""
+        return self._cache is None and self._predictor.full
+
+    def retry_seconds(self) -> int:
+        """When a request that was turned away for the model's sake should come back; called once for each."""
+        return self._predictor.retry_seconds()
+
+    def predict(self, body: bytes, head: Head) -> Answer:
+        """One row by field names.
+
+        Raises:
+            InvalidInputError: the document does not fit the schema.
+            ProblemError: the body is no JSON, or the model gave no usable answer.
+
+        """
+        try:
+            rows = self._predictor.schema.encode(self._inputs_of(_parsed(body), head.caller))
+        except InvalidInputError as error:
+            self._note_refused(error)
+            raise
+        return self._answer(rows, head, self._prediction)
+
+    def infer(self, body: bytes, head: Head) -> Answer:
+        """Many rows as tensors of the Open Inference Protocol; raises as `predict`."""
+        try:
+            request = parse_infer(_parsed(body), self._predictor.schema, self._predictor.outputs)
+        except InvalidInputError as error:
+            self._note_refused(error)
+            raise
+        return self._answer(request.rows, head, partial(self._inference, request))
+
+    async def predict_document(self, document: object, head: Head) -> dict[str, Any]:
+        """As `predict`, from a parsed body to a reply that is not yet printed; the cache is left out.
 
         Raises:
             InvalidInputError: the document does not fit the schema.
             ProblemError: the model is overloaded or gave no usable answer.
 
         """
-        answers = await self._run(self._predictor.schema.encode(_inputs_of(document)))
-        return {
-            "outputs": {name: float(answer[0]) for name, answer in zip(self._predictor.outputs, answers, strict=True)},
-            "model": self._model,
-            "revision": self._revision,
-            "predictionId": self._new_id(),
-        }
-
-    async def infer(self, body: bytes) -> Response:
-        """Many rows as tensors of the Open Inference Protocol."""
-        request = parse_infer(_parsed(body), self._predictor.schema, self._predictor.outputs)
-        answers = await self._run(request.rows)
-        prediction_id = self._new_id()
-        reply: dict[str, Any] = {
-            "model_name": self._model,
-            "model_version": self._revision,
-            "parameters": {"prediction_id": prediction_id},
-            "outputs": [
-                {"name": name, "datatype": "FP64", "shape": [len(request.rows)], "data": answer.tolist()}
-                for name, answer in zip(self._predictor.outputs, answers, strict=True)
-                if request.outputs is None or name in request.outputs
-            ],
-        }
-        if request.id is not None:
-            reply["id"] = request.id
-        return _reply(reply, prediction_id)
+        rows = self._predictor.schema.encode(self._inputs_of(document, head.caller))
+        if self._gathering is not None:
+            self._gathering.forget()
+        values = await self._ask(rows, head)
+        return self._prediction(values, self._new_id(head.caller))
 
     async def probe(self) -> Response:
         """The manifest's example through the whole of `predict`."""
-        prediction = await self.predict_document(_parsed(self._example))
+        prediction = await self.predict_document(_parsed(self._example), Head())
         reply = ProbeReply(
             model=self._model,
             revision=self._revision,
@@ -104,34 +151,114 @@ class Endpoints:
         )
         return _reply(reply.model_dump(by_alias=True), reply.prediction_id)
 
-    async def _run(self, rows: Rows) -> list[Column]:
+    def _note_refused(self, error: InvalidInputError) -> None:
+        if self._gathering is not None:
+            self._gathering.refuse(error.errors)
+
+    def _answer(self, rows: Rows, head: Head, reply: Reply) -> Answer:
+        if self._gathering is not None:
+            self._gathering.accept(rows)
+        key, note = None, None
+        if self._cache is not None and len(rows) == 1:
+            key = self._cache.key(rows, head.scope)
+            if (found := self._cache.get(key, head.cache)) is not None:
+                self._metrics.predictions += 1
+                return self._respond([(value,) for value in found], head, reply, _HIT)
+            key, note = key if head.cache.store else None, _MISS if head.cache.look_up else _BYPASS
+        if not self._predictor.runs_in_loop(len(rows)):
+            return self._answer_later(rows, head, reply, key, note)
+        values = self._ask_now(rows)
+        self._remember(key, values)
+        return self._respond(values, head, reply, note)
+
+    async def _answer_later(
+        self, rows: Rows, head: Head, reply: Reply, key: bytes | None, note: Header | None
+    ) -> Response:
+        values = await self._ask(rows, head)
+        self._remember(key, values)
+        return self._respond(values, head, reply, note)
+
+    def _remember(self, key: bytes | None, values: Values) -> None:
+        if key is not None and self._cache is not None:
+            self._cache.put(key, tuple(value[0] for value in values))
+
+    def _respond(self, values: Values, head: Head, reply: Reply, note: Header | None) -> Response:
+        if self._gathering is not None:
+            self._gathering.answer(values)
+        prediction_id = self._new_id(head.caller)
+        response = _reply(reply(values, prediction_id), prediction_id)
+        if note is not None:
+            response.headers.append(note)
+        return response
+
+    def _prediction(self, values: Values, prediction_id: str) -> dict[str, Any]:
+        return {
+            "outputs": {name: value[0] for name, value in zip(self._predictor.outputs, values, strict=True)},
+            "model": self._model,
+            "revision": self._revision,
+            "predictionId": prediction_id,
+        }
+
+    def _inference(self, request: InferRequest, values: Values, prediction_id: str) -> dict[str, Any]:
+        reply: dict[str, Any] = {
+            "model_name": self._model,
+            "model_version": self._revision,
+            "parameters": {"prediction_id": prediction_id},
+            "outputs": [
+                {"name": name, "datatype": "FP64", "shape": [len(value)], "data": value}
+                for name, value in zip(self._predictor.outputs, values, strict=True)
+                if request.outputs is None or name in request.outputs
+            ],
+        }
+        if request.id is not None:
+            reply["id"] = request.id
+        return reply
+
+    def _ask_now(self, rows: Rows) -> Values:
         try:
-            answers = await self._predictor.predict(rows)
-        except OverloadedError:
-            raise unavailable(
-                "overloaded", "more requests are waiting for the model than it can answer; retry", close=False
-            ) from None
+            answers = self._predictor.predict_now(rows)
         except ModelOutputError as error:
-            log.error("unusable answer of the model: %s", error)
-            raise internal("model-output-invalid", f"the model gave no usable answer: {error}") from error
+            raise _unusable(error) from error
         self._metrics.predictions += len(rows)
-        return list(answers)
+        return [answer.tolist() for answer in answers]
 
+    async def _ask(self, rows: Rows, head: Head) -> Values:
+        try:
+            answers = await self._predictor.predict(rows, head.deadline)
+        except OverloadedError:
+            self._metrics.shed["model"] += 1
+            raise overloaded(self._predictor.retry_seconds()) from None
+        except DeadlineError:
+            self._metrics.shed["deadline"] += 1
+            raise deadline_exceeded() from None
+        except ModelUnavailableError as error:
+            raise unavailable("model-unavailable", f"{error}; retry", close=False, turned_away=True) from error
+        except ModelFailedError as error:
+            log.error("the model server failed on a request: %s", error)
+            raise internal("internal", "the model failed on this request; the pod's log says where") from error
+        except ModelOutputError as error:
+            raise _unusable(error) from error
+        self._metrics.predictions += len(rows)
+        return [answer.tolist() for answer in answers]
 
-def _inputs_of(document: object) -> object:
-    if type(document) is dict and len(document) == 1 and "inputs" in document:
+    def _inputs_of(self, document: object, caller: Caller) -> object:
+        """The inputs of a document; a unit that it names becomes the caller's."""
+        if type(document) is dict and len(document) == 1 and "inputs" in document:
+            return document["inputs"]
+        if not isinstance(document, dict):
+            raise InvalidInputError([FieldError("", f"is {json_type(document)}; must be an object", "type")])
+        errors = Errors()
+        if "inputs" not in document:
+            errors.add("/inputs", "is missing; must be an object with the model's fields", "missing")
+        unit = document.get("unit")
+        if isinstance(unit, str) and 0 < len(unit) <= MAX_UNIT_LENGTH:
+            if not caller.identify(unit_hash(self._model_path, unit)):
+                errors.add("/unit", "is not the unit that the request's headers name; send one of them", "type")
+        elif unit is not None:
+            errors.add("/unit", f"must be a text of 1 to {MAX_UNIT_LENGTH} characters", "type")
+        refuse_unknown(document, _PREDICT_KEYS, "", errors)
+        errors.raise_any()
         return document["inputs"]
-    if not isinstance(document, dict):
-        raise InvalidInputError([FieldError("", f"is {json_type(document)}; must be an object", "type")])
-    errors = Errors()
-    if "inputs" not in document:
-        errors.add("/inputs", "is missing; must be an object with the model's fields", "missing")
-    unit = document.get("unit")
-    if unit is not None and not (isinstance(unit, str) and 0 < len(unit) <= _MAX_UNIT_LENGTH):
-        errors.add("/unit", f"must be a text of 1 to {_MAX_UNIT_LENGTH} characters", "type")
-    refuse_unknown(document, _PREDICT_KEYS, "", errors)
-    errors.raise_any()
-    return document["inputs"]
 
 
 def _parsed(body: bytes) -> Any:
@@ -162,6 +289,11 @@ def _not_finite(value: object, pointer: str) -> Iterator[str]:
             yield from _not_finite(member, f"{pointer}/{index}")
     elif isinstance(value, float) and not math.isfinite(value):
         yield pointer
+
+
+def _unusable(error: ModelOutputError) -> ProblemError:
+    log.error("unusable answer of the model: %s", error)
+    return internal("model-output-invalid", f"the model gave no usable answer: {error}")
 
 
 def _reply(reply: dict[str, Any], prediction_id: str) -> Response:

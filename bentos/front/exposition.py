@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
@@ -21,14 +21,14 @@ _TIMEOUT_SECONDS: Final = 5.0
 
 
 @asynccontextmanager
-async def exposing(render: Callable[[], bytes], listener: socket.socket) -> AsyncIterator[None]:
+async def exposing(render: Callable[[], Awaitable[bytes]], listener: socket.socket) -> AsyncIterator[None]:
     """Answer scrapes for as long as the context lasts."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_answer(head, render))
+                writer.write(await _answer(head, render))
                 await writer.drain()
         writer.close()
 
@@ -39,14 +39,14 @@ async def exposing(render: Callable[[], bytes], listener: socket.socket) -> Asyn
         server.close()
 
 
-def _answer(head: bytes, render: Callable[[], bytes]) -> bytes:
+async def _answer(head: bytes, render: Callable[[], Awaitable[bytes]]) -> bytes:
     method, _, rest = head.partition(b" ")
     path = rest.split(b" ", 1)[0].split(b"?", 1)[0]
     if path != b"/metrics":
         return _response(b"404 Not Found", b"text/plain", b"only /metrics is here\n")
     if method != b"GET":
         return _response(b"405 Method Not Allowed", b"text/plain", b"only GET is allowed\n")
-    return _response(b"200 OK", CONTENT_TYPE_LATEST.encode(), render())
+    return _response(b"200 OK", CONTENT_TYPE_LATEST.encode(), await render())
 
 
 def _response(status: bytes, content_type: bytes, body: bytes) -> bytes:

@@ -5,19 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from bentos.front.callers import MAX_UNIT_LENGTH
 from bentos.front.columns import LARGEST_EXACT_INTEGER
-from bentos.front.ids import ID_LENGTH
+from bentos.front.heads import MAX_DEADLINE_MILLISECONDS
+from bentos.front.ids import RANDOM_LENGTH
 from bentos.front.tensors import MATRIX_DATATYPES, MATRIX_NAME, MAX_ROWS, NUMBER_DATATYPES
 from marquee.contract.manifest import CategoryField, InputField, Manifest
-from marquee.contract.pod import HEADER_PREDICTION_ID, HEALTH_LIVE_PATH, HEALTH_READY_PATH, PROBE_PATH
+from marquee.contract.pod import (
+    HEADER_BUCKET,
+    HEADER_DEADLINE,
+    HEADER_PREDICTION_ID,
+    HEADER_UNIT,
+    HEADER_UNIT_HASH,
+    HEALTH_LIVE_PATH,
+    HEALTH_READY_PATH,
+    PROBE_PATH,
+)
+from marquee.contract.prediction import MAX_LENGTH
 
 _PROBLEMS: Final = {
-    "400": "the body is no JSON",
+    "400": "the body is no JSON, or a header is malformed",
     "413": "the body is too large",
     "415": "the body is not application/json",
     "422": "the input does not fit the schema; `errors` names each field",
     "503": "not ready, draining or overloaded; try again after `Retry-After` seconds",
+    "504": "the deadline was over before the model was asked",
 }
+
+_PARAMETERS: Final = [
+    {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
+    for name, text, schema in (
+        (HEADER_UNIT, "whom the prediction is for", {"type": "string", "minLength": 1, "maxLength": MAX_UNIT_LENGTH}),
+        (HEADER_UNIT_HASH, "the unit's hash instead", {"type": "string", "pattern": "^[0-9a-fA-F]{16}$"}),
+        (HEADER_BUCKET, "the unit's bucket, for the gateway", {"type": "string", "pattern": "^[0-9]{3}$"}),
+        (
+            HEADER_DEADLINE,
+            "milliseconds after which the answer is of no use",
+            {"type": "integer", "minimum": 1, "maximum": MAX_DEADLINE_MILLISECONDS},
+        ),
+    )
+]
 
 
 def openapi_document(manifest: Manifest, *, model: str, revision: str) -> dict[str, Any]:
@@ -80,7 +107,7 @@ def _schemas(manifest: Manifest) -> dict[str, Any]:
         "Predict": _object(
             {
                 "inputs": {"$ref": "#/components/schemas/Inputs"},
-                "unit": {"type": ["string", "null"], "minLength": 1, "maxLength": 256},
+                "unit": {"type": ["string", "null"], "minLength": 1, "maxLength": MAX_UNIT_LENGTH},
             },
             required=["inputs"],
         ),
@@ -89,7 +116,7 @@ def _schemas(manifest: Manifest) -> dict[str, Any]:
                 "outputs": _object(outputs, required=list(outputs)),
                 "model": {"type": "string"},
                 "revision": {"type": "string"},
-                "predictionId": {"type": "string", "minLength": ID_LENGTH, "maxLength": ID_LENGTH},
+                "predictionId": {"type": "string", "minLength": RANDOM_LENGTH, "maxLength": MAX_LENGTH},
             },
             required=["outputs", "model", "revision", "predictionId"],
         ),
@@ -159,6 +186,7 @@ def _post(operation: str, summary: str, request: str, response: str) -> dict[str
     return {
         "operationId": operation,
         "summary": summary,
+        "parameters": _PARAMETERS,
         "requestBody": {"required": True, "content": _json(request)},
         "responses": {
             "200": {

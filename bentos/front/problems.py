@@ -10,6 +10,7 @@ import orjson
 
 from bentos.front.asgi import Response
 from bentos.front.schema import MAX_ERRORS, FieldError
+from marquee.contract.pod import HEADER_DEADLINE
 
 PROBLEM_TYPE: Final = "urn:marquee:problem:"
 _CONTENT_TYPE: Final = (b"content-type", b"application/problem+json")
@@ -27,6 +28,7 @@ class ProblemError(Exception):
         errors: Sequence[FieldError] = (),
         headers: Sequence[tuple[bytes, bytes]] = (),
         close: bool = False,
+        turned_away: bool = False,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -35,6 +37,7 @@ class ProblemError(Exception):
         self.errors = errors
         self.headers = headers
         self.close = close
+        self.turned_away = turned_away
 
     def to_response(self) -> Response:
         """The problem as a response.
@@ -50,7 +53,8 @@ class ProblemError(Exception):
         }
         if self.errors:
             body["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in self.errors]
-        return Response(self.status.value, orjson.dumps(body), [_CONTENT_TYPE, *self.headers], close=self.close)
+        headers = [_CONTENT_TYPE, *self.headers]
+        return Response(self.status.value, orjson.dumps(body), headers, close=self.close, turned_away=self.turned_away)
 
 
 def invalid_input(errors: Sequence[FieldError]) -> ProblemError:
@@ -100,7 +104,9 @@ def unsupported_media_type(detail: str) -> ProblemError:
     return ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
 
 
-def unavailable(kind: str, detail: str, *, retry_seconds: int = 1, close: bool = True) -> ProblemError:
+def unavailable(
+    kind: str, detail: str, *, retry_seconds: int = 1, close: bool = True, turned_away: bool = False
+) -> ProblemError:
     """503, with the time after which trying again makes sense."""
     return ProblemError(
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -108,6 +114,28 @@ def unavailable(kind: str, detail: str, *, retry_seconds: int = 1, close: bool =
         detail,
         headers=[(b"retry-after", str(retry_seconds).encode())],
         close=close,
+        turned_away=turned_away,
+    )
+
+
+def overloaded(retry_seconds: int) -> ProblemError:
+    """503: it would have to wait for too long. The connection stays: a new one would cost more than the answer."""
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "overloaded",
+        f"more requests are waiting for the model than it can answer in time; retry after {retry_seconds} s",
+        headers=[(b"retry-after", b"%d" % retry_seconds)],
+        turned_away=True,
+    )
+
+
+def deadline_exceeded() -> ProblemError:
+    """504: the request's own deadline was over before its turn came; the model was not asked."""
+    return ProblemError(
+        HTTPStatus.GATEWAY_TIMEOUT,
+        "deadline-exceeded",
+        f"the request waited for longer than its {HEADER_DEADLINE} allows; the model was not asked",
+        turned_away=True,
     )
 
 

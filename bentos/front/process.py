@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 
+from bentos.front.ids import PredictionIds, prediction_ids
 from bentos.front.predictor import Predictor, load_predictor
 from bentos.front.settings import Settings
 
@@ -17,14 +18,17 @@ _predictor: Predictor | None = None
 _settings: Settings | None = None
 
 
-def adopt(predictor: Predictor, settings: Settings) -> None:
-    """Make this the predictor of the process."""
-    global _predictor, _settings
-    _predictor, _settings = predictor, settings
+_new_id: PredictionIds | None = None
 
 
-def loaded() -> tuple[Predictor, Settings]:
-    """The predictor of the process and the settings it came from.
+def adopt(predictor: Predictor, settings: Settings, new_id: PredictionIds | None = None) -> None:
+    """Make this the predictor of the process, and ``new_id`` what makes its ids; by default what the settings say."""
+    global _predictor, _settings, _new_id
+    _predictor, _settings, _new_id = predictor, settings, new_id or prediction_ids(settings)
+
+
+def loaded() -> tuple[Predictor, Settings, PredictionIds]:
+    """The predictor of the process, the settings it came from, and what makes its ids.
 
     Raises:
         CannotServeError: it had to be loaded, and that failed.
@@ -34,5 +38,5 @@ def loaded() -> tuple[Predictor, Settings]:
         if _predictor is None or _settings is None:
             settings = Settings.from_environment(os.environ)
             adopt(load_predictor(settings), settings)
-        assert _predictor is not None and _settings is not None  # noqa: S101, PT018 - set just above
-        return _predictor, _settings
+        assert _predictor is not None and _settings is not None and _new_id is not None  # noqa: S101, PT018 - set above
+        return _predictor, _settings, _new_id

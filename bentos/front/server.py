@@ -16,21 +16,34 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Final, TypeVar, cast
 
 import uvicorn
 
 from bentos.front import process
+from bentos.front.admission import longest_wait_seconds
 from bentos.front.app import Front
+from bentos.front.asking import stamping_of
+from bentos.front.cache_page import CachePage, cache_of
+from bentos.front.cost_page import CostPage
+from bentos.front.drift.gathering import Gathering
 from bentos.front.endpoints import Endpoints
 from bentos.front.exposition import exposing
 from bentos.front.failures import CannotServeError
+from bentos.front.ids import PredictionIds, prediction_ids
 from bentos.front.logs import RequestLog
 from bentos.front.metrics import Metrics, MetricsPage
 from bentos.front.predictor import Predictor, load_predictor
-from bentos.front.settings import Settings, variable
+from bentos.front.protocol import HotPath
+from bentos.front.reporting.making import reporter_of
+from bentos.front.reporting.page import ReportPage
+from bentos.front.reporting.reporter import Reporter
+from bentos.front.settings import DEFAULT_SERVICE, Settings, variable
+from bentos.front.signing import LedgerSignedIds, SigningPage
+from bentos.front.triton.page import TritonPage
 from marquee.contract.pod import FailureReason
 
 log = logging.getLogger(__name__)
@@ -63,6 +76,52 @@ class _Server(uvicorn.Server):
         self._on_signal()
 
 
+@dataclass(frozen=True, slots=True)
+class _Pod:
+    """What one process consists of before its model is there."""
+
+    settings: Settings
+    front: Front
+    page: MetricsPage
+    reporter: Reporter | None
+    new_id: PredictionIds
+
+    @staticmethod
+    def of(settings: Settings) -> _Pod:
+        metrics = Metrics()
+        page = MetricsPage(metrics, model=settings.model, revision=settings.revision, namespace=settings.namespace)
+        if settings.triton is not None:
+            triton = TritonPage(settings.triton_metrics_address, page.labels)
+            page.add(triton, refresh=triton.refresh)
+        reporter = reporter_of(settings)
+        if reporter is not None:
+            page.add(ReportPage(reporter, page.labels))
+        front = Front(
+            namespace=settings.namespace,
+            model=settings.model,
+            revision=settings.revision,
+            max_request_bytes=settings.max_request_bytes,
+            metrics=metrics,
+            request_log=RequestLog(settings.log_sample_rate),
+            counting=reporter.counting if reporter else None,
+            wait_seconds=longest_wait_seconds(settings.slo_p99_milliseconds),
+            stamping=stamping_of(settings),
+        )
+        if settings.cost_per_pod_hour is not None:
+            page.add(
+                CostPage(
+                    metrics,
+                    price=settings.cost_per_pod_hour,
+                    currency=settings.cost_currency,
+                    labels=page.labels,
+                )
+            )
+        new_id = prediction_ids(settings)
+        if isinstance(new_id, LedgerSignedIds):
+            page.add(SigningPage(new_id, page.labels))
+        return _Pod(settings, front, page, reporter, new_id)
+
+
 async def run(settings: Settings) -> None:
     """Serve until SIGTERM, then drain.
 
@@ -70,48 +129,41 @@ async def run(settings: Settings) -> None:
         CannotServeError: the settings, the artifact, the model or the BentoML service are unusable.
 
     """
-    metrics = Metrics()
-    page = MetricsPage(metrics, model=settings.model, revision=settings.revision, namespace=settings.namespace)
-    front = Front(
-        model=settings.model,
-        revision=settings.revision,
-        max_request_bytes=settings.max_request_bytes,
-        metrics=metrics,
-        request_log=RequestLog(settings.log_sample_rate),
-    )
+    pod = _Pod.of(settings)
     leaving = asyncio.Event()
     loop = asyncio.get_running_loop()
-    server = _Server(_uvicorn_config(front), lambda: loop.call_soon_threadsafe(leaving.set))
+    server = _Server(_uvicorn_config(pod.front), lambda: loop.call_soon_threadsafe(leaving.set))
     listener = _listen(settings.listen, variable("listen"))
     metrics_listener = _listen(settings.metrics_listen, variable("metrics_listen"))
     ports = listener.getsockname()[1], metrics_listener.getsockname()[1]
-    async with exposing(page.render, metrics_listener):
+    async with exposing(pod.page.scraped, metrics_listener), pod.reporter.running() if pod.reporter else nullcontext():
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         serving.add_done_callback(lambda _: leaving.set())
         log.info("listening on port %d, for scrapes on port %d", *ports)
         try:
-            loaded = await _unless(leaving, _in_thread(lambda: _load(settings)))
+            loaded = await _unless(leaving, _in_thread(lambda: _load(settings, pod.new_id)))
             if loaded is not None:
-                await _serve(settings, front, page, server, serving, leaving, *loaded)
+                await _serve(pod, server, serving, leaving, *loaded)
         finally:
             server.should_exit = True
             await serving
 
 
-def _load(settings: Settings) -> tuple[Predictor, Any]:
-    """The predictor, and the BentoML application that shares it."""
+def _load(settings: Settings, new_id: PredictionIds) -> tuple[Predictor, Any]:
+    """The predictor, and the BentoML application that shares it; None: the one that is loaded when it is asked for."""
     from bentos.front import bento
 
     predictor = load_predictor(settings)
-    process.adopt(predictor, settings)
+    process.adopt(predictor, settings, new_id)
     bento.prepare_environment(settings.cache_path / "bentoml")
-    return predictor, bento.load_application(settings.service)
+    application = None if settings.service == DEFAULT_SERVICE else bento.load_application(settings.service)
+    if isinstance(new_id, LedgerSignedIds) and not new_id.wait():
+        log.warning("serving without a key: no outcome can be reported for these predictions until the ledger gives it")
+    return predictor, application
 
 
 async def _serve(
-    settings: Settings,
-    front: Front,
-    page: MetricsPage,
+    pod: _Pod,
     server: _Server,
     serving: asyncio.Task[None],
     leaving: asyncio.Event,
@@ -120,16 +172,38 @@ async def _serve(
 ) -> None:
     from bentos.front import bento
 
-    endpoints = Endpoints(predictor, model=settings.model, revision=settings.revision, metrics=front.metrics)
-    page.describe_model(digest=predictor.digest, flavour=predictor.manifest.runtime.flavour)
-    async with bento.running(application) as behind:
+    settings, front = pod.settings, pod.front
+    cache = cache_of(settings, predictor)
+    if cache is not None:
+        pod.page.add(CachePage(cache, pod.page.labels))
+    endpoints = Endpoints(
+        predictor,
+        namespace=settings.namespace,
+        model=settings.model,
+        revision=settings.revision,
+        metrics=front.metrics,
+        new_id=pod.new_id,
+        cache=cache,
+        gathering=_gathering(pod, predictor),
+    )
+    predictor.watch(_in_loop(front.note_model))
+    pod.page.describe_model(digest=predictor.digest, flavour=predictor.manifest.runtime.flavour)
+    service = bento.on_demand(settings.service, _settle) if application is None else bento.running(application)
+    async with service as behind:
         _settle()
         front.serve(endpoints, behind)
         log.info("ready: model %s, revision %s", settings.model, settings.revision)
         await leaving.wait()
-        await _drain(front, server, settings.drain_seconds)
+        await _drain(front, server, pod.reporter, settings.drain_seconds)
         server.should_exit = True
         await serving
+
+
+def _gathering(pod: _Pod, predictor: Predictor) -> Gathering | None:
+    """Counts what the model sees, where somebody wants to know."""
+    if pod.reporter is None:
+        return None
+    return pod.reporter.gather(predictor.manifest, predictor.schema, pod.settings.revision)
 
 
 def _settle() -> None:
@@ -143,14 +217,18 @@ def _settle() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-async def _drain(front: Front, server: _Server, seconds: float) -> None:
-    """Answer who still comes, until the time is over or nobody was connected for a while."""
+async def _drain(front: Front, server: _Server, reporter: Reporter | None, seconds: float) -> None:
+    """Answer who still comes, until the time is over, or nobody was connected for a while and all is reported."""
     log.info("draining for up to %g s", seconds)
     front.drain()
+    if reporter is not None:
+        reporter.hurry()
     quiet_since = start = time.monotonic()
     while (now := time.monotonic()) < start + seconds and not server.should_exit:
         if server.server_state.connections or front.metrics.in_flight:
             quiet_since = now
+        elif reporter is not None and not reporter.idle:
+            pass  # the ledger may come back in the time that is left
         elif now - quiet_since >= QUIET_SECONDS:
             break
         await asyncio.sleep(_TICK_SECONDS)
@@ -167,6 +245,17 @@ async def _unless(event: asyncio.Event, work: Awaitable[_Result]) -> _Result | N
     working.cancel()
     log.info("told to leave while the model was being loaded")
     return None
+
+
+def _in_loop(note: Callable[[bool], None]) -> Callable[[bool], None]:
+    """The same, to be called from any thread, for as long as this loop runs."""
+    loop = asyncio.get_running_loop()
+
+    def call(value: bool) -> None:
+        with suppress(RuntimeError):  # the loop is closed: the process is leaving
+            loop.call_soon_threadsafe(note, value)
+
+    return call
 
 
 async def _in_thread(work: Callable[[], _Result]) -> _Result:
@@ -219,7 +308,7 @@ def _uvicorn_config(front: Front) -> uvicorn.Config:
     return uvicorn.Config(
         front,
         loop="none",
-        http="httptools",
+        http=cast("type[asyncio.Protocol]", HotPath(front).protocol),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from bentos.front import process
 from bentos.front.endpoints import Endpoints
+from bentos.front.heads import Head
 from bentos.front.metrics import Metrics
 from bentos.front.problems import ProblemError
 from bentos.front.schema import InvalidInputError
@@ -47,8 +48,15 @@ class ServiceView:
     """A model as a BentoML service sees it. Its services add types and names, and nothing else."""
 
     def __init__(self) -> None:
-        predictor, settings = process.loaded()
-        self._endpoints = Endpoints(predictor, model=settings.model, revision=settings.revision, metrics=Metrics())
+        predictor, settings, new_id = process.loaded()
+        self._endpoints = Endpoints(
+            predictor,
+            namespace=settings.namespace,
+            model=settings.model,
+            revision=settings.revision,
+            metrics=Metrics(),
+            new_id=new_id,
+        )
 
     async def predict(self, inputs: dict[str, Any], unit: str | None = None) -> dict[str, Any]:
         """The reply of the front's ``/predict``.
@@ -59,7 +67,7 @@ class ServiceView:
 
         """
         try:
-            return await self._endpoints.predict_document({"inputs": inputs, "unit": unit})
+            return await self._endpoints.predict_document({"inputs": inputs, "unit": unit}, Head())
         except InvalidInputError as error:
             words = [f"{item.pointer} {item.detail}" for item in error.errors]
             raise InputRefusedError("; ".join(words)) from error

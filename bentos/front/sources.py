@@ -6,10 +6,8 @@ import importlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import unquote, urlsplit
-
-import fsspec
 
 from bentos.front.failures import CannotServeError
 from marquee.contract.pod import FailureReason
@@ -59,6 +57,14 @@ class Source:
         return CannotServeError(FailureReason.ARTIFACT_UNREACHABLE, f"{self.uri}: {what}")
 
 
+class _LocalFiles:
+    """What `Source` uses of a filesystem of fsspec, for a folder."""
+
+    @staticmethod
+    def open(path: str, mode: str, **_: Any) -> IO[Any]:
+        return Path(path).open(mode)
+
+
 def source_of(uri: str, *, pvc_root: Path) -> Source:
     """The storage behind a URI.
 
@@ -78,6 +84,8 @@ def source_of(uri: str, *, pvc_root: Path) -> Source:
         return _local(uri, _path_of_file(uri))
     if urlsplit(uri).query:
         raise _refused(uri, "a query string is not supported; an artifact is a folder, not one signed file")
+    import fsspec  # a start from a folder does without
+
     try:
         filesystem, root = fsspec.core.url_to_fs(uri)
     except (ImportError, ValueError) as error:
@@ -87,7 +95,7 @@ def source_of(uri: str, *, pvc_root: Path) -> Source:
 
 
 def _local(uri: str, folder: Path) -> Source:
-    return Source(uri, fsspec.filesystem("file"), str(folder))
+    return Source(uri, _LocalFiles(), str(folder))
 
 
 def _path_of_file(uri: str) -> Path:

@@ -1,23 +1,17 @@
 """Helm, built once from its Go module in this folder, for the chart's tests and for `localcluster helm`."""
 
-import fcntl
-import hashlib
-import json
-import os
-import platform
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from localcluster import commands, kubectl
-from localcluster.errors import BuildFailed, CannotRunHere, CommandFailed
+from localcluster import commands, gobuild, kubectl
+from localcluster.errors import BuildFailed
+from localcluster.gobuild import Recipe
 from localcluster.paths import PACKAGE, cache_root
 from localcluster.stages import Stages
-from localcluster.toolchain import go_program, module_hash
 
 MODULE = PACKAGE / "helm"
+_RECIPE = Recipe("Helm", MODULE, ("helm",))
 _PACKAGE = "helm.sh/helm/v3/cmd/helm"
 _VERSION_VARIABLE = "helm.sh/helm/v3/internal/version.version"
 _KUBERNETES_VARIABLES = ("helm.sh/helm/v3/pkg/chartutil.k8sVersion", "helm.sh/helm/v3/pkg/lint/rules.k8sVersion")
@@ -59,54 +53,13 @@ def linker_flags(go_mod: str) -> str:
 
 def ensure_helm(stages: Stages) -> Path:
     """The program, built now if need be."""
-    wanted = module_hash(MODULE)
-    go = go_program()
-    if go is None:
-        return _built_before(wanted)
-    go_version = commands.run([go, "env", "GOVERSION"], cwd=MODULE).strip()
-    key = hashlib.sha256(f"{wanted} {go_version} {platform.machine()}".encode()).hexdigest()
-    folder = cache_root() / "binaries" / key
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / "helm.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "helm").exists():
-            _build(go, folder, {"module": wanted, "go": go_version}, stages)
-    return folder / "helm"
 
+    def build(go: str, folder: Path) -> None:
+        stages.say("helm: building (about two minutes, only this once)")
+        flags = linker_flags((MODULE / "go.mod").read_text())
+        gobuild.compile_programs(go, _RECIPE, ["-ldflags", flags, "-o", folder / "helm", _PACKAGE], stages)
 
-def _built_before(wanted: str) -> Path:
-    for marker in sorted((cache_root() / "binaries").glob("*/inputs.json")):
-        program = marker.with_name("helm")
-        if program.exists() and json.loads(marker.read_text())["module"] == wanted:
-            return program
-    raise CannotRunHere(
-        "no Helm and no Go to build it with",
-        why=f"`go` is not on PATH and {cache_root() / 'binaries'} has no build of {MODULE}",
-        fix="install Go (https://go.dev/dl), then try again",
-    )
-
-
-def _build(go: str, folder: Path, inputs: dict[str, str], stages: Stages) -> None:
-    stages.say("helm: building (about two minutes, only this once)")
-    draft = Path(tempfile.mkdtemp(prefix="draft-", dir=folder.parent))
-    flags = linker_flags((MODULE / "go.mod").read_text())
-    build = [go, "build", "-trimpath", "-ldflags", flags, "-o", str(draft / "helm"), _PACKAGE]
-    try:
-        commands.run(
-            ["nice", "-n", "5", *build],
-            cwd=MODULE,
-            env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"},
-        )
-        (draft / "inputs.json").write_text(json.dumps(inputs))
-        draft.chmod(0o755)
-        draft.rename(folder)
-    except CommandFailed as error:
-        raise BuildFailed(
-            "go build of Helm failed", why=error.why, fix=f"run `go build {_PACKAGE}` in {MODULE}"
-        ) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    stages.say(f"helm: built into {folder}")
+    return gobuild.ensure(_RECIPE, build, stages) / "helm"
 
 
 def _required(go_mod: str, module: str, version: str) -> str:

@@ -22,5 +22,8 @@ class Fact(Generic[T]):
     def __and__(self, other: Fact[T]) -> Fact[T]:
         return Fact(f"{self.words}, and {other.words}", lambda facts: self.holds(facts) and other.holds(facts))
 
+    def __or__(self, other: Fact[T]) -> Fact[T]:
+        return Fact(f"({self.words}, or {other.words})", lambda facts: self.holds(facts) or other.holds(facts))
+
     def __invert__(self) -> Fact[T]:
         return Fact(f"not {self.words}", lambda facts: not self.holds(facts))

@@ -12,6 +12,7 @@ from tests.crash.api import Api
 from tests.crash.forking import ForkServer, Operator
 from tests.crash.observatory import Observatory
 from tests.crash.world import World
+from tests.support.ledger import Ledger
 from tests.support.simulation import SimulatedCluster
 
 AT_ONCE: Final = 6
@@ -29,7 +30,21 @@ class Bench:
     folder: Path
     api: Api
     observatory: Observatory
+    ledger: Ledger
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
+
+    @property
+    def judging(self) -> dict[str, str]:
+        """Settings of operators that read the ledger, at short intervals, and enter what they decide."""
+        token, key = self.folder / "token", self.folder / "author"
+        token.write_text("anybody\n", encoding="ascii")
+        key.write_text(64 * "2" + "\n", encoding="ascii")
+        return {
+            "ledger_url": self.ledger.url,
+            "ledger_token_path": str(token),
+            "evidence_seconds": "0.3",
+            "audit_key_path": str(key),
+        }
 
     async def world(self) -> World:
         """A new namespace."""

@@ -1,4 +1,4 @@
-"""One control plane with simulated pods, one process that forks operators and one event loop for all crash tests."""
+"""One control plane with simulated pods and a gateway, one ledger, one process that forks operators, one event loop."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
+import yaml
 
+from localcluster.gateway import crds
+from localcluster.stages import Stages
 from tests.crash.api import Api
 from tests.crash.bench import Bench
 from tests.crash.forking import ForkServer
+from tests.crash.gateway import Gateway
 from tests.crash.observatory import Observatory
 from tests.crash.succession import End, Succession, succeed
+from tests.support.ledger import Ledger, keeping_a_log, settings_of
 from tests.support.simulation import SimulatedCluster, simulated_cluster
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
-    """The control plane."""
-    with simulated_cluster(tmp_path_factory.mktemp("crash")) as running:
+    """The control plane, on which routes are served too."""
+    routes = list(yaml.safe_load_all(crds(Stages(quiet=True))))
+    with simulated_cluster(tmp_path_factory.mktemp("crash"), routes) as running:
         yield running
 
 
@@ -30,13 +36,21 @@ def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    """The book of all rollouts, and the log of all decisions."""
+    folder = tmp_path_factory.mktemp("ledger")
+    with Ledger(settings_of(folder, **keeping_a_log(folder))) as running:
+        yield running
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def bench(
-    cluster: SimulatedCluster, forks: ForkServer, tmp_path_factory: pytest.TempPathFactory
+    cluster: SimulatedCluster, forks: ForkServer, ledger: Ledger, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Bench]:
     """Everything a run needs."""
-    async with Api(cluster.plane) as api, Observatory(api) as observatory:
-        yield Bench(cluster, forks, tmp_path_factory.mktemp("kubeconfigs"), api, observatory)
+    async with Api(cluster.plane) as api, Gateway(api) as gateway, Observatory(api, gateway.look) as observatory:
+        yield Bench(cluster, forks, tmp_path_factory.mktemp("kubeconfigs"), api, observatory, ledger)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)

@@ -16,7 +16,8 @@ import aiohttp
 from tests.crash.api import Api
 from tests.support.kinds import ROOTS, Object, collection
 
-_TRAFFIC: Final = frozenset({"Service", "Deployment"})
+_TRAFFIC: Final = frozenset({"Service", "Deployment", "HTTPRoute"})
+_ALL_TOLD: Final = "k8s.io/initial-events-end"
 _AGAIN_SECONDS: Final = 0.2
 
 
@@ -37,10 +38,17 @@ class Event:
 
 
 class Observatory:
-    """Keeps the newest version of each object, and the history of Services and Deployments; a context manager."""
+    """Keeps the newest version of each object, and the history of what decides about traffic; a context manager.
 
-    def __init__(self, api: Api) -> None:
+    Args:
+        api: What it sees.
+        on_route: Called with each new version of an HTTPRoute.
+
+    """
+
+    def __init__(self, api: Api, on_route: Callable[[Object], None] = lambda _: None) -> None:
         self._api = api
+        self._on_route = on_route
         self._objects: dict[tuple[str, str], dict[str, Object]] = defaultdict(dict)
         self._history: dict[str, list[Event]] = defaultdict(list)
         self._changed: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -63,7 +71,7 @@ class Observatory:
         return [found[name] for name in sorted(found) if (kind, name) != ("ServiceAccount", "default")]
 
     def history(self, namespace: str) -> list[Event]:
-        """Changes of Services and Deployments, in the order in which they were written."""
+        """Changes of Services, Deployments and HTTPRoutes, in the order in which they were written."""
         return sorted(self._history[namespace], key=lambda event: event.version)
 
     async def until(self, namespace: str, holds: Callable[[], bool], timeout_seconds: float) -> None:
@@ -86,23 +94,35 @@ class Observatory:
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _watch(self, kind: str) -> None:
-        """From "any version": it begins with what exists."""
+        """From "any version": it begins with what exists, and then says that this was all.
+
+        A server ends a watch that cannot keep up with it: what was deleted until the next one is told by nobody.
+        """
         timeout = aiohttp.ClientTimeout(total=None)
         params = {"watch": "1", "sendInitialEvents": "true", "allowWatchBookmarks": "true"}
         params |= {"resourceVersionMatch": "NotOlderThan"}
         session, path = self._api.session, collection(kind)
         async with session.get(path, params=params, timeout=timeout, read_bufsize=2**24) as answer:
             answer.raise_for_status()
-            for (_, known), objects in self._objects.items():
-                if known == kind:
-                    objects.clear()
+            unseen = {id(body): body for body in self._all(kind)}
             async for line in answer.content:
-                self._take(kind, json.loads(line))
+                told = json.loads(line)
+                if told["type"] == "ERROR":  # such as a history that the server has not got any more
+                    return
+                metadata = told["object"]["metadata"]
+                if told["type"] != "BOOKMARK":
+                    unseen.pop(id(self._objects[metadata["namespace"], kind].get(metadata["name"])), None)
+                    self._take(kind, told)
+                elif _ALL_TOLD in metadata.get("annotations", ()):
+                    for body in unseen.values():
+                        last = body["metadata"] | {"resourceVersion": metadata["resourceVersion"]}
+                        self._take(kind, {"type": "DELETED", "object": body | {"metadata": last}})
+
+    def _all(self, kind: str) -> list[Object]:
+        return [body for (_, of), objects in self._objects.items() if of == kind for body in objects.values()]
 
     def _take(self, kind: str, told: Object) -> None:
         metadata = told["object"]["metadata"]
-        if told["type"] == "BOOKMARK":
-            return
         namespace, gone = metadata["namespace"], told["type"] == "DELETED"
         objects = self._objects[namespace, kind]
         if gone:
@@ -113,4 +133,6 @@ class Observatory:
             version = int(metadata["resourceVersion"])
             leaving = gone or "deletionTimestamp" in metadata
             self._history[namespace].append(Event(version, kind, leaving, told["object"]))
+        if kind == "HTTPRoute" and not gone:
+            self._on_route(told["object"])
         self._changed[namespace].set()

@@ -1,4 +1,4 @@
-"""Stands between one operator and the API server: sees every request, and strikes at a chosen write."""
+"""Stands between one operator, the API server and the audit log: sees every request, and strikes at a chosen write."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from typing import Any, Final, Self
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 from localcluster import ControlPlane
 
+LOG: Final = "/log-of-the-ledger"
+"""Below it are the ledger's paths: what the operator enters is one of its writes."""
 _DROPPED: Final = frozenset({"transfer-encoding", "content-length", "connection", "date", "host"})
 
 
@@ -61,12 +64,13 @@ class Proxy:
 
     """
 
-    def __init__(self, plane: ControlPlane, folder: Path, name: str) -> None:
+    def __init__(self, plane: ControlPlane, folder: Path, name: str, ledger: str = "") -> None:
         self.before: Callable[[Write], Awaitable[Reply | None]] = _forward_it
         self.after: Callable[[Write], Awaitable[None]] = _let_it_go
         self.writes: list[Write] = []
         self.kubeconfig = folder / f"{name}.kubeconfig"
         self._plane = plane
+        self._ledger = ledger
         self._runner: web.AppRunner | None = None
         self._session: aiohttp.ClientSession | None = None
         self._watches: set[asyncio.Task[Any]] = set()
@@ -96,6 +100,12 @@ class Proxy:
         await self._session.close()
 
     @property
+    def audit_url(self) -> str:
+        """Where the operator enters what it decides."""
+        assert self._runner is not None
+        return f"http://127.0.0.1:{self._runner.addresses[0][1]}{LOG}"
+
+    @property
     def watches(self) -> int:
         """Number of open watches."""
         return len(self._watches)
@@ -121,14 +131,20 @@ class Proxy:
         if request.method == "GET" or request.path.startswith("/apis/coordination.k8s.io/"):
             return None
         body = json.loads(content) if content else {}
-        return Write(request.method, request.path, body)
+        path = request.path
+        if path.startswith(LOG):
+            path = f"/namespaces/log/{path.rpartition('/')[2]}"
+        return Write(request.method, path, body)
 
     async def _forward(self, request: web.Request, content: bytes) -> web.StreamResponse:
         assert self._session is not None
         headers = {key: value for key, value in request.headers.items() if key.lower() not in _DROPPED}
+        target: URL | str = request.rel_url
+        if request.path.startswith(LOG):
+            target = self._ledger + str(request.rel_url).removeprefix(LOG)
         try:
             async with self._session.request(
-                request.method, request.rel_url, data=content or None, headers=headers, allow_redirects=False
+                request.method, target, data=content or None, headers=headers, allow_redirects=False
             ) as answer:
                 kept = {key: value for key, value in answer.headers.items() if key.lower() not in _DROPPED}
                 if "watch" not in request.query:

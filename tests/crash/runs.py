@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tests.crash.bench import Bench
+from tests.crash.entries import Entries
 from tests.crash.forking import Operator
 from tests.crash.proxy import Proxy, Reply, Write
-from tests.crash.traffic import LABEL, troubles
+from tests.crash.traffic import LABEL, is_of_an_arm, troubles
 from tests.crash.world import World
 
-WATCHES: Final = 9
-"""Of an operator of one namespace that is ready: seven kinds of children and two of Marquee's own."""
+WATCHES: Final = 10
+"""Of an operator of one namespace that is ready: eight kinds of children and two of Marquee's own."""
 
-_PATIENCE_SECONDS: Final = 60.0
+_PATIENCE_SECONDS: Final = 180.0
 _POLL_SECONDS: Final = 0.05
 
 
@@ -28,6 +29,8 @@ class Scenario:
 
     provoke: Callable[[World], Awaitable[None]]
     settled: Callable[[World], Awaitable[None]]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """The operator's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,9 @@ class Outcome:
     operators: int
     """Processes that it took."""
     troubles: list[str]
-    """Moments at which users were not looked after."""
+    """Moments at which users were not looked after, or traffic changed without an entry."""
+    entries: list[str]
+    """What the audit log has of the model."""
 
     def __str__(self) -> str:
         return f"{self.strike or 'undisturbed'}{'' if self.struck else ', never struck'}"
@@ -92,7 +97,7 @@ class Run:
 
     def __init__(self, bench: Bench, world: World, strike: Strike | None) -> None:
         self.world = world
-        self.proxy = Proxy(bench.cluster.plane, bench.folder, world.namespace)
+        self.proxy = Proxy(bench.cluster.plane, bench.folder, world.namespace, bench.ledger.url)
         self.operator: Operator | None = None
         self._bench = bench
         self._strike = strike
@@ -101,12 +106,15 @@ class Run:
         self._operators = 0
         self._pointed: set[str] = set()
         self._troubles: list[str] = []
+        self._entries = Entries(bench.ledger)
+        self._enters = False
 
     async def play(self, scenario: Scenario) -> Outcome:
         """From what people do to what has become of it."""
+        self._enters = "audit_key_path" in scenario.settings
         async with self._bench.turns, self.proxy:
             self.proxy.before, self.proxy.after = self._before, self._after
-            keeper = asyncio.create_task(self._keep_an_operator())
+            keeper = asyncio.create_task(self._keep_an_operator(scenario.settings))
             try:
                 await scenario.provoke(self.world)
                 await self._until_struck_or(scenario)
@@ -122,7 +130,8 @@ class Run:
                 await asyncio.wait([keeper])
                 await self.kill()
         found = self._troubles + troubles(self._bench.observatory.history(self.world.namespace))
-        return Outcome(self._strike, self._struck, dump, self.proxy.writes, self._operators, found)
+        entries = self._entries.all(self.world.namespace)
+        return Outcome(self._strike, self._struck, dump, self.proxy.writes, self._operators, found, entries)
 
     async def kill(self) -> None:
         """SIGKILL, and wait for the end."""
@@ -130,10 +139,12 @@ class Run:
             await self.operator.kill()
             self.proxy.cut_watches()  # it has nobody to tell any more
 
-    async def _keep_an_operator(self) -> None:
+    async def _keep_an_operator(self, settings: Mapping[str, str]) -> None:
         """What a Deployment does in a cluster."""
+        if "audit_key_path" in settings:
+            settings = {**settings, "audit_url": self.proxy.audit_url}
         while True:
-            self.operator = self._bench.operator(self.proxy.kubeconfig, self.world.namespace)
+            self.operator = self._bench.operator(self.proxy.kubeconfig, self.world.namespace, **settings)
             self._operators += 1
             await self.operator.ended()
 
@@ -163,6 +174,8 @@ class Run:
 
     async def _before(self, write: Write) -> Reply | None:
         self._note_where_users_go(write)
+        if self._enters:
+            self._troubles += self._entries.missing_before(write, self.world.namespace)
         if not self._is_due(write):
             return None
         assert self._strike is not None
@@ -187,8 +200,9 @@ class Run:
 
     def _note_where_users_go(self, write: Write) -> None:
         """They may be sent to a revision only when it is their first, or has proven itself."""
-        selector = write.body.get("spec", {}).get("selector", {}) if "/services" in write.path else {}
-        if (revision := selector.get(LABEL)) is None:
+        if "/services" not in write.path or is_of_an_arm(write.body):
+            return
+        if (revision := write.body.get("spec", {}).get("selector", {}).get(LABEL)) is None:
             return
         self._pointed.add(revision)
         proven = self._bench.cluster.predictors.proven[self.world.namespace, revision] > 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from tests.crash.bench import Bench
+from tests.crash.bench import AT_ONCE, Bench
 from tests.crash.runs import Outcome, Scenario
 from tests.crash.world import World, differences
 from tests.support import samples
@@ -49,21 +49,40 @@ async def empty_worlds(bench: Bench, count: int) -> list[World]:
 
 
 async def serving_worlds(bench: Bench, count: int) -> list[World]:
-    """Worlds in which the first revision serves, brought there by one operator that is gone afterwards."""
+    """Worlds in which the first revision serves."""
+    return await prepared_worlds(bench, count, CREATE)
+
+
+async def prepared_worlds(bench: Bench, count: int, scenario: Scenario) -> list[World]:
+    """Worlds in which a scenario has been played by one operator for all, which is gone afterwards."""
     worlds = await empty_worlds(bench, count)
-    operator = bench.operator(bench.cluster.plane.kubeconfig, ",".join(world.namespace for world in worlds))
-    await asyncio.gather(*(create(world) for world in worlds))
-    await asyncio.gather(*(CREATE.settled(world) for world in worlds))
+    namespaces = ",".join(world.namespace for world in worlds)
+    operator = bench.operator(bench.cluster.plane.kubeconfig, namespaces, **scenario.settings)
+
+    turns = asyncio.Semaphore(2 * AT_ONCE)  # nobody's time runs while a busy machine looks after others
+
+    async def play(world: World) -> None:
+        async with turns:
+            await scenario.provoke(world)
+            await scenario.settled(world)
+
+    await asyncio.gather(*(play(world) for world in worlds))
     await operator.kill()
     return worlds
 
 
 def must_be_alike(reference: Outcome, outcomes: Sequence[Outcome]) -> None:
-    """The same end as without a blow, and users looked after at every moment."""
+    """The same end as without a blow, by the same decisions, each entered once; users looked after at every moment."""
     assert reference.troubles == []
     for outcome in outcomes:
         found = [*differences(reference.dump, outcome.dump), *outcome.troubles]
         assert not found, f"{outcome}: {found}"
+        assert decided(outcome) == decided(reference), f"{outcome}"
+
+
+def decided(outcome: Outcome) -> list[str]:
+    """What was entered, in time or late."""
+    return [entry.replace(" late:", ":") for entry in outcome.entries]
 
 
 async def leave_nothing(worlds: Sequence[World]) -> None:

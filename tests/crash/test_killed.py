@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from tests.crash.bench import Bench
 from tests.crash.proxy import Reply, Write
-from tests.crash.runs import Blow, Outcome, Run, Scenario, play_all, strikes_at
+from tests.crash.runs import Blow, Outcome, Run, Scenario, Strike, play_all, strikes_at
 from tests.crash.scenarios import (
     CHANGE,
     CREATE,
@@ -35,19 +36,49 @@ async def _unheard(run: Run, _: Write) -> None:
 BLOWS = (Blow("killed before", before=_unanswered, kills=True), Blow("killed after", after=_unheard, kills=True))
 
 
-async def survives(bench: Bench, scenario: Scenario, worlds_of: Callable[[Bench, int], Awaitable[list[World]]]) -> None:
-    """Play the scenario undisturbed, and then with a kill at each of the writes that this took."""
-    first = await worlds_of(bench, 1)
-    reference = await Run(bench, first[0], None).play(scenario)
-    strikes = [strike for blow in BLOWS for strike in strikes_at(reference.writes, blow)]
-    worlds = await worlds_of(bench, len(strikes))
-    outcomes = await play_all(bench, scenario, worlds, strikes)
-    must_be_alike(reference, outcomes)
+def each_once(writes: Sequence[Write]) -> list[Strike]:
+    """A kill before each write and one after it."""
+    return [strike for blow in BLOWS for strike in strikes_at(writes, blow)]
+
+
+async def survives(
+    bench: Bench,
+    scenario: Scenario,
+    worlds_of: Callable[[Bench, int], Awaitable[list[World]]],
+    strikes_of: Callable[[Sequence[Write]], list[Strike]] = each_once,
+    then: Sequence[Scenario] = (),
+) -> None:
+    """Play a scenario undisturbed, and then with a kill at each of the writes that this took.
+
+    Args:
+        bench: What all runs share.
+        scenario: The first one.
+        worlds_of: Makes the worlds that it begins in.
+        strikes_of: Chooses the kills.
+        then: Scenarios that begin in the worlds where the one before has ended, with no more kills than it.
+
+    """
+    (first,) = await worlds_of(bench, 1)
+    worlds: list[World] = []
+    for played in (scenario, *then):
+        reference = await Run(bench, first, None).play(played)
+        strikes = strikes_of(reference.writes)
+        worlds = worlds or await worlds_of(bench, len(strikes))
+        outcomes = await play_all(bench, played, worlds[: len(strikes)], strikes)
+        must_be_alike(reference, outcomes)
+        must_have_struck(outcomes, strikes)
+    await leave_nothing([first, *worlds])
+
+
+def must_have_struck(outcomes: Sequence[Outcome], strikes: Sequence[Strike]) -> None:
+    """Each kind of write was met, and a second operator had to finish what the first had begun."""
     for blow in BLOWS:
-        assert struck(outcomes, blow) == {write.what for write in reference.writes}
-    # after the last write nothing is left to do, and the world may be as asked before another operator leads
-    assert {outcome.operators for outcome in outcomes if outcome.struck is not None} in ({2}, {1, 2})
-    await leave_nothing([*first, *worlds])
+        assert struck(outcomes, blow) == {strike.what for strike in strikes if strike.blow is blow}
+    # after the last write nothing is left to do, and the world may be as asked before another operator leads; a busy
+    # machine may cost a leader its Lease, and one more begins
+    operators = Counter(outcome.operators for outcome in outcomes if outcome.struck is not None)
+    assert operators.most_common(1)[0][0] == 2
+    assert max(operators) <= 4
 
 
 def struck(outcomes: Sequence[Outcome], blow: Blow) -> set[str]:

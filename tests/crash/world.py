@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from typing import Any, Final
 
 from tests.crash.api import Api
 from tests.crash.observatory import Observatory
+from tests.crash.routes import Split, in_words, split_of
 from tests.support.kinds import CHILDREN, ROOTS, Object, collection
 
 _COMPARED: Final = tuple(kind for kind in ROOTS if kind not in {"ReplicaSet", "Pod"})
@@ -19,11 +22,19 @@ _OF_THE_RUN: Final = frozenset(
         "clusterIPs",
         "lastTransitionTime",
         "since",
+        "started",
+        "step_started",
+        "stepStarted",
+        "forecast",
+        "shortfall",
+        "traffic",
         "marquee.dev/switched-at",
         "marquee.dev/rendered",
     }
 )
-"""Fields that differ between runs: times, what the cluster gives out, and the digest of a manifest with a time."""
+"""Fields that differ between runs: times, rates, what the cluster gives out, the digest of a manifest with a time."""
+_ROLLOUT: Final = re.compile(r"\b(lead-v\d)-[0-9a-f]{8}\b")
+"""A rollout's name ends in a hash of its model's uid, among other things."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +62,12 @@ class World:
 
     async def touch_model(self) -> None:
         """Have the operator look at the model now."""
+        await self.annotate_model(touched="yes")
+
+    async def annotate_model(self, **annotations: str) -> None:
+        """As ``kubectl annotate`` does it."""
         path = f"{collection('MarketingModel', self.namespace)}/lead"
-        await self.api.send("PATCH", path, {"metadata": {"annotations": {"touched": "yes"}}}, merge=True)
+        await self.api.send("PATCH", path, {"metadata": {"annotations": annotations}}, merge=True)
 
     async def delete_model(self) -> None:
         """As ``kubectl delete`` does it."""
@@ -73,11 +88,21 @@ class World:
 
     def serves(self, revision: str) -> bool:
         """Whether the model says of its newest spec that this revision serves and nothing else is going on."""
+        status = self.status
+        return status.get("phase") == "Serving" and bool(status["stable"]["revision"] == revision)
+
+    @property
+    def status(self) -> Object:
+        """What the model says of its newest spec; empty when it has not looked at it yet."""
         for body in self.objects("MarketingModel"):
-            status = body.get("status", {})
-            observed = status.get("observedGeneration") == body["metadata"]["generation"]
-            return observed and status.get("phase") == "Serving" and bool(status["stable"]["revision"] == revision)
-        return False
+            status: Object = body.get("status", {})
+            return status if status.get("observedGeneration") == body["metadata"]["generation"] else {}
+        return {}
+
+    @property
+    def split(self) -> Split | None:
+        """How the route splits traffic."""
+        return next((split_of(route) for route in self.objects("HTTPRoute")), None)
 
     def reason(self) -> str:
         """Why the model is ready, or not."""
@@ -103,9 +128,9 @@ class World:
 
     def is_empty(self) -> bool:
         """Whether no child of any kind is there."""
-        return not any(self.objects(kind) for kind in CHILDREN)
+        return not any(self.objects(kind) for kind in (*CHILDREN, "HTTPRoute"))
 
-    async def wait(self, holds: Callable[[], bool], what: str, timeout_seconds: float = 60.0) -> None:
+    async def wait(self, holds: Callable[[], bool], what: str, timeout_seconds: float = 180.0) -> None:
         """Wait until something holds; says what there is instead when it never does."""
         try:
             await self.observatory.until(self.namespace, holds, timeout_seconds)
@@ -147,10 +172,16 @@ class World:
 def _without(value: Any, namespace: str) -> Any:
     """The value without what differs between runs, the namespace's name included."""
     if isinstance(value, Mapping):
+        if value.get("type") == "RegularExpression":
+            value = {**value, "value": in_words(value["value"])}
         return {key: _without(item, namespace) for key, item in value.items() if key not in _OF_THE_RUN}
     if isinstance(value, list):
         return [_without(item, namespace) for item in value]
-    return value.replace(namespace, "NAMESPACE") if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    if value.startswith("{"):  # an annotation that remembers something
+        return _without(json.loads(value), namespace)
+    return _ROLLOUT.sub(r"\1-ROLLOUT", value.replace(namespace, "NAMESPACE"))
 
 
 def differences(expected: Any, found: Any, where: str = "") -> list[str]:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import urllib.request
-import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
-from http import HTTPStatus
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from demo.canary import provide_api_key
 from demo.images import Images, provide_images
-from demo.story import install, prepare_namespace, wait_until_ready
-from demo.target import Target, wait_for
-from demo.volumes import ARTIFACTS, POD_USER
+from demo.story import SYSTEM, install
+from demo.target import Target
 from localcluster import Cluster
+from localcluster.gateway import Gateway
 from localcluster.stages import Stages
-from tests.support import artifacts, samples
-from tests.support.artifacts import Written
+from tests.e2e.turns import ALONE, once, rank, turn
+from tests.support.place import Place, fresh_place
 
-LIGHT: dict[str, Any] = {"resources": {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}}}
-"""Small requests: a test's dozen of pods must fit on a machine with two cores."""
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Each test in its turn, with all that it sets up and tears down."""
+    with turn(alone=item.get_closest_marker(ALONE) is not None):
+        return (yield)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the order of their ranks."""
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
@@ -34,100 +38,38 @@ def target() -> Target:
 
 
 @pytest.fixture(scope="session")
-def images(target: Target) -> Images:
-    """Built from this tree."""
-    return provide_images(target, Stages())
+def run_folder(worker_id: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this test run have in common."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder if worker_id == "master" else folder.parent
 
 
 @pytest.fixture(scope="session")
-def operator(target: Target, images: Images) -> Target:
+def images(target: Target, run_folder: Path) -> Images:
+    """Built from this tree."""
+    with once(run_folder, "images"):
+        return provide_images(target, Stages())
+
+
+@pytest.fixture(scope="session")
+def operator(target: Target, images: Images, run_folder: Path) -> Target:
     """The cluster with the chart installed from this tree."""
-    install(target, images, Stages())
+    with once(run_folder, "operator") as first:
+        if first:
+            provide_api_key(target, SYSTEM)
+            install(target, images, Stages())
     return target
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A namespace, its artifacts, and what tests do in it."""
-
-    target: Target
-    namespace: str
-    volume: Path
-
-    def artifact(self, name: str, model: str, *, bias: float = 0.0, **changes: Any) -> Written:
-        """A linear ONNX artifact at ``pvc://models/NAME``."""
-        written = artifacts.linear(self.volume / name, model, bias=bias, **changes)
-        self.hand_over(written.folder)
-        return written
-
-    def hand_over(self, folder: Path) -> None:
-        """Make a folder readable for the pods' user."""
-        for path in (folder, *folder.rglob("*")):
-            os.chown(path, POD_USER, POD_USER)
-
-    def apply_revision(self, name: str, model: str, digest: str, **labels: str) -> None:
-        """A ModelRevision of the artifact of the same name."""
-        body = samples.revision(
-            name, of=model, namespace=self.namespace, digest=digest, uri=f"pvc://{ARTIFACTS}/{name}"
-        )
-        body["metadata"]["labels"] = labels
-        self.target.apply(body)
-
-    def apply_model(self, name: str, revision: str, **spec: Any) -> None:
-        """A MarketingModel that pins a revision."""
-        blocks = {"serving": LIGHT} | spec
-        self.target.apply(samples.model(name, revision=revision, namespace=self.namespace, **blocks))
-
-    def serve(self, model: str, *, bias: float = 0.0, **spec: Any) -> str:
-        """A model whose first revision serves; the revision's name."""
-        revision = f"{model}-v1"
-        self.apply_revision(revision, model, self.artifact(revision, model, bias=bias).digest)
-        self.apply_model(model, revision, **spec)
-        wait_until_ready(self.target, model, self.namespace)
-        return revision
-
-    def pods(self) -> dict[str, int]:
-        """All pods by uid, with the restarts of their containers."""
-        return {
-            pod["metadata"]["uid"]: sum(c["restartCount"] for c in pod["status"].get("containerStatuses", []))
-            for pod in self.target.list("pods", self.namespace)
-        }
-
-    def url(self, model: str) -> str:
-        """The model's Service by its virtual address, once kube-proxy knows it: this machine is the node."""
-        service = self.target.get("service", model, self.namespace)
-        assert service is not None
-        url = f"http://{service['spec']['clusterIP']}"
-        wait_for(f"{url} to answer", lambda: _answers(url), timeout_seconds=30)
-        return url
-
-    def wait_for_reason(self, model: str, *reasons: str, timeout_seconds: float = 90) -> dict[str, Any]:
-        """Wait until the Ready condition has one of these reasons; returns the condition."""
-
-        def found() -> dict[str, Any] | None:
-            conditions = (self.target.get("marketingmodel", model, self.namespace) or {}).get("status", {})
-            for condition in conditions.get("conditions", []):
-                if condition["type"] == "Ready" and condition["reason"] in reasons:
-                    return dict(condition)
-            return None
-
-        return wait_for(f"{model}: reason {' or '.join(reasons)}", found, timeout_seconds=timeout_seconds)
-
-
-def _answers(url: str) -> bool | None:
-    try:
-        with urllib.request.urlopen(f"{url}/v2/health/ready", timeout=2) as answer:  # noqa: S310 - http to the cluster
-            return True if answer.status == HTTPStatus.OK else None
-    except OSError:
-        return None
+@pytest.fixture(scope="session")
+def gateway(target: Target) -> Gateway:
+    """The local cluster's Gateway."""
+    assert target.local is not None
+    return target.local.gateway(Stages())
 
 
 @pytest.fixture
 def place(operator: Target) -> Iterator[Place]:
     """A fresh namespace that admits only restricted pods."""
-    target, namespace = operator, f"e2e-{uuid.uuid4().hex[:8]}"
-    prepare_namespace(target, namespace, Stages())
-    assert target.local is not None
-    yield Place(target, namespace, target.local.layout.data / "volumes" / namespace / ARTIFACTS)
-    target.kubectl("delete", "namespace", namespace, "--wait=false")
-    target.kubectl("delete", "pv", f"{namespace}-models", f"{namespace}-training-data", "--wait=false")
+    with fresh_place(operator, "e2e") as place:
+        yield place

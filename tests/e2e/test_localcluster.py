@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
 from demo.target import wait_for
 from localcluster.parts import read_state
-from tests.e2e.conftest import Place
 from tests.support import parts
 from tests.support.load import load_during
+from tests.support.place import Place
 
 INPUTS = {"inputs": {"recency": 1.0, "frequency": 2.0, "spend": 3.0}}
 
 
+@pytest.mark.alone
 async def test_every_part_may_be_killed(place: Place) -> None:
     """SIGKILL on one part after the other: each comes back, the pods are the same, no request is lost, and the
     cluster goes on working: a model that is applied afterwards gets ready."""

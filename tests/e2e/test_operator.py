@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from demo.images import Images
 from demo.story import SYSTEM, install
 from demo.target import Target, wait_for
 from localcluster.stages import Stages
-from tests.e2e.conftest import Place
+from tests.support.place import Place
 
 
 def _holder(target: Target) -> str | None:
@@ -16,6 +18,7 @@ def _holder(target: Target) -> str | None:
     return lease["spec"].get("holderIdentity") or None if lease else None
 
 
+@pytest.mark.xdist_group("leader")
 def test_leader_killed_standby_takes_over(place: Place) -> None:
     """With the leading pod gone the standby leads, finishes what is new and restarts nothing."""
     place.serve("lead")
@@ -32,6 +35,7 @@ def test_leader_killed_standby_takes_over(place: Place) -> None:
     assert before.items() <= place.pods().items()
 
 
+@pytest.mark.alone
 def test_upgrade_restarts_no_model_pod(place: Place, images: Images) -> None:
     """An upgrade that brings other defaults for predictors leaves deployed revisions on theirs."""
     place.serve("lead")
@@ -78,6 +82,7 @@ def test_autoscaler_reads_the_pods_cpu(place: Place) -> None:
     wait_for("ScalingActive", active, timeout_seconds=120)
 
 
+@pytest.mark.alone
 def test_uninstall_keeps_models_serving(place: Place, images: Images) -> None:
     """Without the chart the CRDs, the models and their pods stay; installed again, nothing is restarted."""
     place.serve("lead")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from demo.forwarding import call
-from tests.e2e.conftest import Place
+from tests.support.place import Place
 
 GOOD = {"recency": 1.0, "frequency": 2.0, "spend": 3.0}
 

@@ -9,9 +9,10 @@ import yaml
 
 from demo.forwarding import call
 from demo.images import Images
-from demo.story import RESOURCES, SEED, revision, wait_until_ready
+from demo.story import RESOURCES, SEED, revision
+from demo.target import wait_until_ready
 from demo.training import Trained, train
-from tests.e2e.conftest import Place
+from tests.support.place import Place
 
 CASES = {
     "lead-scoring": ({}, "probability"),
@@ -19,6 +20,7 @@ CASES = {
 }
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("model", CASES)
 def test_trained_on_the_cluster_and_served(model: str, place: Place, images: Images) -> None:
     """The Job's artifact becomes a revision, the revision serves, and its answer is a plausible number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 from collections.abc import Mapping, Sequence
@@ -34,8 +35,19 @@ def render_text(values: Mapping[str, Any] | None = None, *options: str, namespac
 
 def render(values: Mapping[str, Any] | None = None, *options: str, namespace: str = NAMESPACE) -> list[Manifest]:
     """The rendered objects."""
-    text = _rendered(json.dumps(values or {}), options, namespace)
+    return yaml_of(_rendered(json.dumps(values or {}), options, namespace))
+
+
+def yaml_of(text: str) -> list[Manifest]:
+    """The objects of a text that Helm printed."""
     return [body for body in yaml.load_all(text, Loader=yaml.CSafeLoader) if body]
+
+
+def mount(secret: Manifest, folder: Path) -> None:
+    """Write a Secret as the kubelet mounts it."""
+    folder.mkdir()
+    for name, content in secret["data"].items():
+        (folder / name).write_bytes(base64.b64decode(content))
 
 
 @functools.cache
@@ -57,7 +69,13 @@ def of_kind(manifests: Sequence[Manifest], *kinds: str) -> list[Manifest]:
     return [body for body in manifests if body["kind"] in kinds]
 
 
-def the(manifests: Sequence[Manifest], kind: str) -> Manifest:
-    """The only manifest of a kind."""
-    (body,) = of_kind(manifests, kind)
+def of_part(manifests: Sequence[Manifest], part: str) -> list[Manifest]:
+    """Those that belong to one part: ``operator`` or ``ledger``."""
+    name = f"marquee-{part}"
+    return [body for body in manifests if body["metadata"]["labels"]["app.kubernetes.io/name"] == name]
+
+
+def the(manifests: Sequence[Manifest], kind: str, *, part: str = "operator") -> Manifest:
+    """The only manifest of a kind that belongs to a part."""
+    (body,) = of_kind(of_part(manifests, part), kind)
     return body

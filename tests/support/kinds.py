@@ -14,13 +14,16 @@ ROOTS: Final = {
     "Pod": ("/api/v1", "pods"),
     "Service": ("/api/v1", "services"),
     "HorizontalPodAutoscaler": ("/apis/autoscaling/v2", "horizontalpodautoscalers"),
+    "ScaledObject": ("/apis/keda.sh/v1alpha1", "scaledobjects"),
+    "HTTPRoute": ("/apis/gateway.networking.k8s.io/v1", "httproutes"),
     "MarketingModel": (GROUP, "marketingmodels"),
     "ModelRevision": (GROUP, "modelrevisions"),
 }
 """Group and version, and the plural."""
 
-CHILDREN: Final = tuple(kind for kind in ROOTS if kind not in {"MarketingModel", "ModelRevision"})
-"""What must be gone when a model is."""
+_NOT_EVERYWHERE: Final = {"HTTPRoute", "ScaledObject"}
+CHILDREN: Final = tuple(kind for kind in ROOTS if kind not in {*_NOT_EVERYWHERE, "MarketingModel", "ModelRevision"})
+"""What must be gone when a model is; not every cluster serves routes and ScaledObjects."""
 
 Object = dict[str, Any]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from marquee.contract.pod import SERVING_PORT
 from tests.support import parts
 from tests.support.addresses import LocalAddresses
 from tests.support.apiserver import ApiServer
-from tests.support.crds.installing import install_crds
+from tests.support.crds.installing import install, install_crds
 from tests.support.predictors import Predictors
 
 HELD: Final = {"test.marquee.dev/held": "true"}
@@ -35,8 +35,14 @@ class SimulatedCluster:
 
 
 @contextmanager
-def simulated_cluster(folder: Path) -> Iterator[SimulatedCluster]:
-    """Start everything with Marquee's kinds and an audit log; on leaving, nothing is left."""
+def simulated_cluster(folder: Path, others: Collection[Mapping[str, Any]] = ()) -> Iterator[SimulatedCluster]:
+    """Start everything with Marquee's kinds and an audit log; on leaving, nothing is left.
+
+    Args:
+        folder: For everything that runs.
+        others: CRDs of others that are served too.
+
+    """
     stages = folder / "stages.json"
     folder.mkdir(parents=True, exist_ok=True)
     stages.write_text(json.dumps(_held_stage()))
@@ -45,6 +51,7 @@ def simulated_cluster(folder: Path) -> Iterator[SimulatedCluster]:
     )
     with LocalAddresses(SERVING_PORT) as addresses, plane, ApiServer(plane) as server:
         install_crds(server)
+        install(server, others)
         # The garbage collector looks for new kinds every 30 s only, but at its start.
         parts.restart(plane, "kube-controller-manager")
         for number, network in enumerate(addresses.halves()):

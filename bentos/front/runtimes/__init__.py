@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,14 @@ Column = NDArray[np.floating]
 
 class ModelOutputError(Exception):
     """A model answered something else than one finite number per row and output."""
+
+
+class ModelFailedError(Exception):
+    """A model server says that its model failed on these rows."""
+
+
+class ModelUnavailableError(Exception):
+    """A model server is away, or did not answer in time: the same rows may be answered later."""
 
 
 class Runtime(Protocol):
@@ -35,8 +43,30 @@ class Runtime(Protocol):
         """
 
 
+@runtime_checkable
+class RemoteRuntime(Runtime, Protocol):
+    """A model in a server of its own, asked without blocking."""
+
+    @property
+    def max_waiting(self) -> int:
+        """How many predictions may wait for an answer."""
+
+    async def infer(self, rows: NDArray[np.float64]) -> Sequence[Column]:
+        """As `predict`.
+
+        Raises:
+            ModelOutputError: as `predict`.
+            ModelFailedError: the model raised.
+            ModelUnavailableError: nobody answered, or not in time.
+
+        """
+
+    def watch(self, changed: Callable[[bool], object]) -> None:
+        """Call ``changed``, in another thread, whenever the server loses the model or has it again."""
+
+
 def load_runtime(artifact: Artifact, *, threads: int) -> Runtime:
-    """The model of an artifact, loaded and compared with its manifest.
+    """The model of an artifact, loaded in this process and compared with its manifest.
 
     Raises:
         CannotServeError: ``ModelLoadFailed`` or ``SchemaMismatch``.

@@ -39,6 +39,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{/* The Secret with the token of those who may ask the operator what models have to do. */}}
+{{- define "marquee.demandSecret" -}}
+{{ include "marquee.fullname" . }}-demand
+{{- end -}}
+
+{{- define "marquee.demandAuthentication" -}}
+{{ include "marquee.demandSecret" . }}-{{ .Release.Namespace }}
+{{- end -}}
+
 {{/* What the operator does in a namespace that it works in; docs/install.md says what each rule is for, and
      tests/api/helm/test_rbac.py fails for one that is missing and for one that nothing uses. */}}
 {{- define "marquee.operatorRules" -}}
@@ -60,8 +69,17 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [list, watch, create, patch, delete]
+- apiGroups: [keda.sh]
+  resources: [scaledobjects]
+  verbs: [list, watch, create, patch, delete]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [httproutes]
+  verbs: [list, watch, create, patch, delete]
 - apiGroups: [""]
-  resources: [services, serviceaccounts]
+  resources: [services]
+  verbs: [list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [serviceaccounts]
   verbs: [list, watch, create, patch]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]

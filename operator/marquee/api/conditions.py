@@ -1,10 +1,12 @@
-"""Conditions by the kstatus convention: `Ready` always, `Reconciling` and `Stalled` only while true."""
+"""Conditions by the kstatus convention: `Ready` always, `Reconciling` and `Stalled` only while true, and what is lost
+without a gateway while it is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -17,12 +19,20 @@ class ConditionType(StrEnum):
     READY = "Ready"
     RECONCILING = "Reconciling"
     STALLED = "Stalled"
+    AUTOSCALER_READY = "AutoscalerReady"
+    STICKY_ASSIGNMENT = "StickyAssignment"
+    """There, and False, while steps have no gateway that could keep a user with an arm."""
+    DRIFT_WITHIN_BOUNDS = "DriftWithinBounds"
+    """There with ``spec.drift``; Unknown while nothing can be said."""
+    GOVERNANCE_RECORDED = "GovernanceRecorded"
+    """There, and False, while the audit log is owed entries."""
 
 
 class Reason(StrEnum):
     """Why; one word that people search for and alerts match on."""
 
     SERVING = "Serving"
+    SERVED_BY_OTHERS = "ServedByOthers"
     REVISION_NOT_FOUND = "RevisionNotFound"
     REVISION_OF_OTHER_MODEL = "RevisionOfOtherModel"
     NO_REVISION_MATCHES = "NoRevisionMatches"
@@ -40,9 +50,47 @@ class Reason(StrEnum):
     CRASH_LOOPING = "CrashLooping"
     OUT_OF_MEMORY = "OutOfMemory"
     UNSCHEDULABLE = "Unschedulable"
+    GPU_NOT_FOUND = "GpuNotFound"
+    GPU_IN_USE = "GpuInUse"
+    GPU_CLAIM_PENDING = "GpuClaimPending"
     POD_CREATION_REFUSED = "PodCreationRefused"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     STABLE_UNAVAILABLE = "StableUnavailable"
+    GATEWAY_UNAVAILABLE = "GatewayUnavailable"
+    LEDGER_UNAVAILABLE = "LedgerUnavailable"
+    AUDIT_UNAVAILABLE = "AuditUnavailable"
+    ROLLOUT_STARTED = "RolloutStarted"
+    STEP_PASSED = "StepPassed"
+    SUPERSEDED = "Superseded"
+    PAUSED = "Paused"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    ABORTED = "Aborted"
+    CANARY_UNAVAILABLE = "CanaryUnavailable"
+    # of class KEDA
+    ASLEEP = "Asleep"
+    AUTOSCALING = "Autoscaling"
+    AUTOSCALER_PENDING = "AutoscalerPending"
+    AUTOSCALER_FAILING = "AutoscalerFailing"
+    KEDA_UNAVAILABLE = "KedaUnavailable"
+    DEMAND_UNAVAILABLE = "DemandUnavailable"
+    OTHERS_LEAVING = "OthersLeaving"
+    REPLICA_RATIO = "ReplicaRatio"
+    PLAN_INCONCLUSIVE = "PlanInconclusive"
+    # of drift: `marquee.evidence.drift.verdict.Tier`, and what keeps it from a verdict
+    STABLE = "Stable"
+    INVESTIGATE = "Investigate"
+    RETRAIN = "Retrain"
+    BROKEN_FEED = "BrokenFeed"
+    INSUFFICIENT_DATA = "InsufficientData"
+    NO_PROFILE = "NoProfile"
+    # the evidence's: `marquee.evidence.rule.Reason`
+    HARM_SHOWN = "HarmShown"
+    NO_DATA = "NoData"
+    SAMPLE_RATIO_MISMATCH = "SampleRatioMismatch"
+    NON_INFERIOR = "NonInferior"
+    INCONCLUSIVE = "Inconclusive"
+    MINIMUM_NOT_REACHED = "MinimumNotReached"
+    COLLECTING = "Collecting"
     # told by the pod itself: `marquee.contract.pod.FailureReason`
     ARTIFACT_UNREACHABLE = "ArtifactUnreachable"
     ARTIFACT_EMPTY = "ArtifactEmpty"
@@ -53,6 +101,11 @@ class Reason(StrEnum):
     MODEL_LOAD_FAILED = "ModelLoadFailed"
     WARM_UP_FAILED = "WarmUpFailed"
     SETTINGS_INVALID = "SettingsInvalid"
+    MODEL_SERVER_UNREACHABLE = "ModelServerUnreachable"
+    MODEL_REFUSED = "ModelRefused"
+
+
+_STATUS: Final[dict[bool | None, Literal["True", "False", "Unknown"]]] = {True: "True", False: "False", None: "Unknown"}
 
 
 class Condition(ApiModel):
@@ -70,7 +123,8 @@ class ConditionDraft(ApiModel):
     """A condition without its history."""
 
     type: ConditionType
-    status: bool
+    status: bool | None
+    """None: unknown."""
     reason: Reason
     message: Text
 
@@ -85,7 +139,7 @@ def merge(
     before = {condition.type: condition for condition in previous}
     merged = []
     for draft in drafts:
-        status: Literal["True", "False"] = "True" if draft.status else "False"
+        status = _STATUS[draft.status]
         old = before.get(draft.type)
         since = old.last_transition_time if old is not None and old.status == status else now
         merged.append(

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
 from marquee.api.conditions import Condition
+from marquee.api.drift import Drift, DriftStatus
+from marquee.api.gpu import Gpu
 from marquee.api.metadata import Metadata
+from marquee.api.resources import ResourceRequirements
+from marquee.api.rollout import Rollout
+from marquee.api.rollout_status import RolloutStatus
+from marquee.api.scaling import Scaling
+from marquee.api.traffic import Traffic
+from marquee.api.triton import Triton
 from marquee.api.types import (
     API_VERSION,
     ApiModel,
     LabelKey,
     LabelValue,
-    Quantity,
     ResourceName,
     Timestamp,
     cel,
@@ -75,20 +82,6 @@ class RevisionReference(ApiModel):
     }
 
 
-ComputeResource = Annotated[str, StringConstraints(min_length=1, max_length=63)]
-
-
-class ResourceRequirements(ApiModel):
-    """Requests and limits of the predictor container, as in a Pod."""
-
-    requests: dict[ComputeResource, Quantity] = Field(
-        default_factory=dict, max_length=8, description="What a node must have free for the pod."
-    )
-    limits: dict[ComputeResource, Quantity] = Field(
-        default_factory=dict, max_length=8, description="What the pod may use at most."
-    )
-
-
 class ImagePullPolicy(StrEnum):
     """When the kubelet fetches the image."""
 
@@ -117,9 +110,51 @@ class Toleration(ApiModel):
     }
 
 
-class Serving(ApiModel):
-    """How one pod serves."""
+class PredictionCache(ApiModel):
+    """Answers of the model that a pod gives again for the same input. For models whose answer is all in their input."""
 
+    ttl_seconds: int = Field(default=300, ge=1, le=86_400, description="How old an answer may become.")
+    max_entries: int = Field(
+        default=10_000,
+        ge=1,
+        le=100_000,
+        description="Answers that a pod remembers, the most recently used ones; 10,000 take 3 MB, and 1 MB more for "
+        "every three outputs of the model.",
+    )
+
+
+class Cost(ApiModel):
+    """What a pod costs, so that its metrics can say what predictions cost."""
+
+    per_pod_hour: float = Field(ge=0.0001, le=10_000, description="Price of one pod for one hour.")
+    currency: Annotated[str, StringConstraints(min_length=3, max_length=3)] = Field(
+        description="A label of the metrics.",
+        json_schema_extra=rules(cel("self.matches('^[A-Z]{3}$')", "must be the three capital letters of ISO 4217")),
+    )
+
+
+class ServingClass(StrEnum):
+    """Who deploys the pods and moves the traffic."""
+
+    MARQUEE = "Marquee"
+    EXTERNAL = "External"
+
+
+class Serving(ApiModel):
+    """Who serves, and how one pod does."""
+
+    class_: ServingClass = Field(
+        default=ServingClass.MARQUEE,
+        alias="class",
+        description="Marquee: the operator deploys the pods and moves the traffic. External: somebody else does, such "
+        "as Argo Rollouts or Flagger, and asks the ledger for verdicts (docs/judge.md); nothing is deployed.",
+        json_schema_extra=rules(
+            cel(
+                "self == oldSelf",
+                "who serves cannot change while the model exists: delete it and create it anew",
+            )
+        ),
+    )
     service: Annotated[str, StringConstraints(max_length=200)] | None = Field(
         default=None,
         description="BentoML service behind the front, as package.module:Class; without it the front alone answers.",
@@ -150,6 +185,8 @@ class Serving(ApiModel):
     max_request_bytes: int = Field(
         default=1_048_576, ge=1024, le=67_108_864, description="A larger request body gets 413."
     )
+    cache: PredictionCache | None = Field(default=None, description="Without it the model is asked each time.")
+    cost: Cost | None = Field(default=None, description="Without it no cost is shown.")
     node_selector: dict[LabelKey, Annotated[str, StringConstraints(max_length=63)]] = Field(
         default_factory=dict, max_length=16, description="Labels that a node must have."
     )
@@ -159,72 +196,109 @@ class Serving(ApiModel):
         description="Taints that the pods accept.",
         json_schema_extra=extension(list_type="atomic"),
     )
-
-
-class ScalingClass(StrEnum):
-    """Who sets the number of replicas."""
-
-    NONE = "None"
-    HPA = "HPA"
-    EXTERNAL = "External"
-
-
-class Scaling(ApiModel):
-    """Number of replicas. `kubectl scale` sets ``minReplicas``."""
-
-    class_: ScalingClass = Field(
-        default=ScalingClass.NONE,
-        alias="class",
-        description="None: always minReplicas. HPA: a HorizontalPodAutoscaler on CPU between minReplicas and "
-        "maxReplicas. External: starts with minReplicas, then hands off.",
+    runtime_class_name: ResourceName | None = Field(
+        default=None,
+        description="RuntimeClass of the pods, such as nvidia where the container runtime's default sees no GPU.",
     )
-    min_replicas: int = Field(default=1, ge=1, le=1000, description="Pods at least; with class None exactly.")
-    max_replicas: int | None = Field(default=None, ge=1, le=1000, description="Pods at most; class HPA only.")
-    cpu_utilization_percent: int | None = Field(
-        default=None, ge=1, le=1000, description="HPA target, percent of the CPU request; 70 when not set."
-    )
+    gpu: Gpu | None = None
+    triton: Triton | None = None
 
     model_config = ApiModel.model_config | {
         "json_schema_extra": rules(
             cel(
-                "self.class != 'HPA' || has(self.maxReplicas)",
-                "class HPA needs maxReplicas",
-                field_path=".maxReplicas",
+                "self.class == 'Marquee' || (!has(self.service) && !has(self.image) && !has(self.imagePullPolicy) && "
+                "self.threads == 1 && self.maxRequestBytes == 1048576 && "
+                "(!has(self.nodeSelector) || size(self.nodeSelector) == 0) && "
+                "(!has(self.tolerations) || size(self.tolerations) == 0) && !has(self.triton) && "
+                "!has(self.cache) && !has(self.cost) && !has(self.gpu) && !has(self.runtimeClassName))",
+                "with class External somebody else deploys the pods: nothing but class has an effect here",
             ),
             cel(
-                "self.class == 'HPA' || !has(self.maxReplicas)",
-                "maxReplicas has an effect only with class HPA",
-                field_path=".maxReplicas",
+                "!has(self.triton) || !has(self.triton.instanceGroups) || size(self.triton.instanceGroups) == 0 || "
+                "has(self.gpu) == self.triton.instanceGroups.exists(group, group.kind == 'GPU')",
+                "gpu and an instance group of kind GPU need each other: a GPU that no instance runs on is held for "
+                "nothing, and without gpu the pod has none",
+                field_path=".triton.instanceGroups",
             ),
             cel(
-                "self.class == 'HPA' || !has(self.cpuUtilizationPercent)",
-                "cpuUtilizationPercent has an effect only with class HPA",
-                field_path=".cpuUtilizationPercent",
+                "!has(self.gpu) || !has(self.triton) || self.triton.backend != 'python'",
+                "Triton's backend python runs on the CPU, and the GPU would be held for nothing: use backend "
+                "onnxruntime, or no gpu",
+                field_path=".gpu",
             ),
             cel(
-                "!has(self.maxReplicas) || self.maxReplicas >= self.minReplicas",
-                "maxReplicas must not be less than minReplicas",
-                field_path=".maxReplicas",
+                "!has(self.gpu) || !has(self.gpu.resource) || !has(self.triton) || "
+                "!has(self.triton.instanceGroups) || self.triton.instanceGroups.all(group, !has(group.gpus) || "
+                "group.gpus.all(index, index < self.gpu.count))",
+                "the container has gpu.count GPUs, and their indexes begin with 0: name none that is not there",
+                field_path=".triton.instanceGroups",
+            ),
+            cel(
+                "self.class == 'Marquee' || (has(self.resources.requests) && size(self.resources.requests) == 2 && "
+                "'cpu' in self.resources.requests && self.resources.requests['cpu'] == '100m' && "
+                "'memory' in self.resources.requests && self.resources.requests['memory'] == '256Mi' && "
+                "has(self.resources.limits) && size(self.resources.limits) == 1 && "
+                "'memory' in self.resources.limits && self.resources.limits['memory'] == '512Mi')",
+                "with class External somebody else deploys the pods: resources have no effect",
+                field_path=".resources",
             ),
         )
     }
 
 
-class Rollout(ApiModel):
-    """How a new revision takes over."""
+class ServiceLevel(ApiModel):
+    """What users are promised."""
 
-    progress_deadline_seconds: int = Field(
-        default=600,
-        ge=10,
-        le=86_400,
-        description="A revision that is not ready by then is reported as Stalled.",
+    latency_milliseconds: int = Field(
+        ge=1,
+        le=600_000,
+        description="A request that takes longer in the pod counts as slow. One that would have to wait for more than "
+        "half of it is turned away; without this block, for more than half a second.",
     )
-    drain_seconds: int = Field(
-        default=10,
-        ge=0,
-        le=3600,
-        description="How long the old revision's pods stay after the new one took over, for open connections.",
-    )
+
+
+_EXTERNAL_RULES: Final = (
+    cel(
+        "self.serving.class == 'External' || has(self.revision)",
+        "revision is required: name a ModelRevision, or track the newest one with certain labels",
+        field_path=".revision",
+    ),
+    cel(
+        "self.serving.class == 'Marquee' || !has(self.revision)",
+        "with serving.class External somebody else deploys the pods: revision has no effect",
+        field_path=".revision",
+    ),
+    cel(
+        "self.serving.class == 'Marquee' || !has(self.traffic)",
+        "with serving.class External somebody else moves the traffic: traffic has no effect",
+        field_path=".traffic",
+    ),
+    cel(
+        "self.serving.class == 'Marquee' || !has(self.drift)",
+        "with serving.class External no pod of Marquee counts what the model sees: drift has no effect",
+        field_path=".drift",
+    ),
+    cel(
+        "self.serving.class == 'Marquee' || (self.scaling.class == 'None' && self.scaling.minReplicas == 1)",
+        "with serving.class External somebody else deploys the pods: scaling has no effect",
+        field_path=".scaling",
+    ),
+    cel(
+        "self.serving.class == 'Marquee' || (has(self.rollout.steps) && size(self.rollout.steps) > 0 && "
+        "has(self.rollout.analysis))",
+        "serving.class External needs rollout.steps and rollout.analysis: a verdict is all that the model is for",
+        field_path=".rollout",
+    ),
+    cel(
+        "self.serving.class == 'Marquee' || (self.rollout.progressDeadlineSeconds == 600 && "
+        "self.rollout.drainSeconds == 10 && !self.rollout.paused && (!has(self.rollout.steps) || "
+        "self.rollout.steps.all(step, step.approval == 'Automatic')))",
+        "with serving.class External somebody else moves the traffic: progressDeadlineSeconds, drainSeconds, paused "
+        "and a step's approval have no effect",
+        field_path=".rollout",
+    ),
+)
+"""What a model that Marquee only judges must have, and what would do nothing there."""
 
 
 class MarketingModelSpec(ApiModel):
@@ -232,22 +306,70 @@ class MarketingModelSpec(ApiModel):
 
     use_case: UseCase
     owner: Owner
-    revision: RevisionReference
-    serving: Serving = Field(default_factory=Serving, json_schema_extra={"default": {}})
+    revision: RevisionReference | None = Field(default=None, description="Serving class Marquee only, and always.")
     # the server checks a default against the block's CEL rules before it fills in the defaults within
+    serving: Serving = Field(default_factory=Serving, json_schema_extra={"default": {"class": "Marquee"}})
     scaling: Scaling = Field(default_factory=Scaling, json_schema_extra={"default": {"class": "None"}})
+    traffic: Traffic | None = None
     rollout: Rollout = Field(default_factory=Rollout, json_schema_extra={"default": {}})
+    slo: ServiceLevel | None = None
+    drift: Drift | None = Field(default=None, description="Without it what the pods count is compared with nothing.")
 
     model_config = ApiModel.model_config | {
         "json_schema_extra": rules(
             cel(
-                "self.scaling.class != 'HPA' || (has(self.serving.resources.requests) && "
-                "'cpu' in self.serving.resources.requests)",
-                "scaling class HPA measures CPU against its request: set serving.resources.requests.cpu",
+                "!(self.scaling.class == 'HPA' || has(self.scaling.cpuUtilizationPercent)) || "
+                "(has(self.serving.resources.requests) && 'cpu' in self.serving.resources.requests)",
+                "scaling by CPU measures it against its request: set serving.resources.requests.cpu",
                 field_path=".serving.resources",
+            ),
+            *_EXTERNAL_RULES,
+            cel(
+                "self.scaling.class != 'HPA' || !has(self.serving.triton) || "
+                "(has(self.serving.triton.resources.requests) && "
+                "'cpu' in self.serving.triton.resources.requests)",
+                "scaling class HPA measures CPU against its request: set serving.triton.resources.requests.cpu",
+                field_path=".serving.triton.resources",
+            ),
+            cel(
+                "!has(self.rollout.steps) || has(self.traffic) || self.serving.class == 'External' || "
+                "self.rollout.steps.all(step, step.weight <= 50)",
+                "without traffic.gateway the canary's share is that of its pods beside all of stable's: "
+                "a weight is at most 50",
+                field_path=".rollout.steps",
+            ),
+            cel(
+                "!has(self.rollout.steps) || size(self.rollout.steps) == 0 || has(self.traffic) || "
+                "self.scaling.class == 'None'",
+                "steps without traffic.gateway need scaling class None: a scaler would change the canary's share with "
+                "the load, and shares that follow the load make the comparison wrong",
+                field_path=".scaling.class",
+            ),
+            cel(
+                "!has(self.rollout.steps) || !has(self.traffic) || self.rollout.steps.all(step, "
+                "step.weight * (100 - self.traffic.assignment.holdoutPercent) % 10 == 0)",
+                "with this holdoutPercent a weight is no whole number of buckets: weight times "
+                "(100 - holdoutPercent) must be a multiple of 10",
+                field_path=".rollout.steps",
+            ),
+            cel(
+                "has(self.slo) || !has(self.rollout.analysis) || !has(self.rollout.analysis.guardrails) || "
+                "!self.rollout.analysis.guardrails.exists(one, one.metric == 'SlowRequests')",
+                "the guardrail SlowRequests needs slo.latencyMilliseconds",
+                field_path=".rollout.analysis.guardrails",
             ),
         )
     }
+
+    @property
+    def splits_by_pods(self) -> bool:
+        """Whether a rollout's weights are approximated by numbers of pods: it has steps, and no gateway."""
+        return bool(self.rollout.steps) and self.traffic is None and self.serving.class_ is not ServingClass.EXTERNAL
+
+    @property
+    def pinned(self) -> str | None:
+        """The revision that is wanted by its name."""
+        return self.revision.name if self.revision is not None else None
 
 
 class Phase(StrEnum):
@@ -256,9 +378,12 @@ class Phase(StrEnum):
     BLOCKED = "Blocked"
     PREPARING = "Preparing"
     FAILED = "Failed"
+    CANARY = "Canary"
+    ROLLED_BACK = "RolledBack"
     SWITCHING = "Switching"
     DRAINING = "Draining"
     SERVING = "Serving"
+    EXTERNAL = "External"
 
 
 class ArmStatus(ApiModel):
@@ -281,6 +406,8 @@ class MarketingModelStatus(ApiModel):
     )
     stable: ArmStatus | None = Field(default=None, description="The revision that answers users.")
     canary: ArmStatus | None = Field(default=None, description="The revision on its way.")
+    rollout: RolloutStatus | None = Field(default=None, description="The newest rollout with steps.")
+    drift: DriftStatus | None = Field(default=None, description="What the stable revision's last window has shown.")
     replicas: int = 0
     selector: Annotated[str, StringConstraints(max_length=512)] = ""
     url: Annotated[str, StringConstraints(max_length=512)] = ""

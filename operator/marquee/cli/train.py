@@ -30,6 +30,7 @@ class Train:
 
     name = "train"
     summary = "train a use case and write its artifact"
+    description = summary
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""
@@ -59,6 +60,7 @@ class Fetch:
 
     name = "fetch"
     summary = "bring a use case's training data into the data cache"
+    description = summary
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""
@@ -74,6 +76,9 @@ class Fetch:
         for source in sources:
             print(f"{source.name}: {source.rows} rows, sha256 {source.sha256}, from {source.origin}")
         return 0
+
+
+COMMANDS: Final = (Train(), Fetch())
 
 
 def _train(arguments: argparse.Namespace) -> str:

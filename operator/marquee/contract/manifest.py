@@ -8,7 +8,9 @@ digest is what a `ModelRevision` carries and what a predictor checks before it l
 from __future__ import annotations
 
 import hashlib
+import math
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -19,6 +21,7 @@ MANIFEST_NAME = "manifest.json"
 MAX_FEATURES = 2_000
 MAX_MANIFEST_BYTES = 4 * 2**20
 
+RowCount = Annotated[int, Field(ge=0)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$")]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,48}[a-z0-9])?$")]
@@ -140,15 +143,35 @@ class NumericProfile(ContractModel):
 
     kind: Literal["number"] = "number"
     edges: tuple[float, ...] = Field(min_length=1, max_length=64)
-    counts: tuple[int, ...]
-    missing: int = 0
+    counts: tuple[RowCount, ...]
+    missing: RowCount = 0
 
     @model_validator(mode="after")
     def _consistent(self) -> NumericProfile:
-        if any(a >= b for a, b in zip(self.edges, self.edges[1:], strict=False)):
+        if not all(map(math.isfinite, self.edges)):
+            raise ValueError("edges must be finite numbers")
+        if any(a >= b for a, b in pairwise(self.edges)):
             raise ValueError("edges must be strictly increasing")
         if len(self.counts) != len(self.edges) + 1:
             raise ValueError(f"{len(self.edges)} edges need {len(self.edges) + 1} counts, not {len(self.counts)}")
+        return self
+
+
+class ScoreProfile(NumericProfile):
+    """The same of the model's main output: finer, and with the mean score of each bin."""
+
+    edges: tuple[float, ...] = Field(min_length=1, max_length=128)
+    output: FieldName | None = Field(default=None, description="which output; null: the first")
+    means: tuple[float, ...] = Field(
+        default=(), description="mean score by bin, rising; none: how good the score is cannot be estimated from bins"
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> ScoreProfile:
+        if self.means and len(self.means) != len(self.counts):
+            raise ValueError(f"{len(self.counts)} bins need as many means, not {len(self.means)}")
+        if not all(map(math.isfinite, self.means)) or any(a > b for a, b in pairwise(self.means)):
+            raise ValueError("means must be finite numbers that rise")
         return self
 
 
@@ -156,9 +179,9 @@ class CategoryProfile(ContractModel):
     """Reference counts of a categorical feature's most frequent values."""
 
     kind: Literal["category"] = "category"
-    counts: dict[str, int] = Field(max_length=50)
-    other: int = 0
-    missing: int = 0
+    counts: dict[str, RowCount] = Field(max_length=50)
+    other: RowCount = 0
+    missing: RowCount = 0
 
 
 FeatureProfile = Annotated[NumericProfile | CategoryProfile, Field(discriminator="kind")]
@@ -168,8 +191,13 @@ class ReferenceProfile(ContractModel):
     """What the training data looked like: the immutable edge set that drift is counted over."""
 
     rows: int = Field(ge=0)
-    features: dict[str, FeatureProfile]
-    score: NumericProfile | None = None
+    features: dict[str, FeatureProfile] = Field(max_length=MAX_FEATURES)
+    score: ScoreProfile | None = None
+
+    @property
+    def counts_anything(self) -> bool:
+        """Whether there is a bin to count in; without one there is no drift."""
+        return bool(self.features) or self.score is not None
 
 
 class Manifest(ContractModel):
@@ -213,6 +241,19 @@ class Manifest(ContractModel):
                 raise ValueError(f"runtime.file: {self.runtime.file!r} is not among files")
         return self
 
+    @model_validator(mode="after")
+    def _profile_fits(self) -> Manifest:
+        fields = {field.name: field for field in self.inputs}
+        for name, profile in self.profile.features.items():
+            if (field := fields.get(name)) is None:
+                raise ValueError(f"profile.features: {name!r} is none of the inputs")
+            if complaint := _misfit(field, profile):
+                raise ValueError(f"profile.features.{name}: {complaint}")
+        score = self.profile.score
+        if score is not None and score.output is not None and score.output not in {one.name for one in self.outputs}:
+            raise ValueError(f"profile.score.output: {score.output!r} is none of the outputs")
+        return self
+
     def to_bytes(self) -> bytes:
         """Canonical JSON: sorted keys, no white space, UTF-8."""
         return orjson.dumps(self.model_dump(mode="json", by_alias=True), option=orjson.OPT_SORT_KEYS)
@@ -221,3 +262,13 @@ class Manifest(ContractModel):
     def digest_of(raw: bytes) -> str:
         """``sha256:<hex>`` of the manifest file's bytes as they are stored."""
         return "sha256:" + hashlib.sha256(raw).hexdigest()
+
+
+def _misfit(field: NumberField | CategoryField, profile: NumericProfile | CategoryProfile) -> str:
+    """Why values of the field cannot be counted over the profile; empty when they can."""
+    if isinstance(field, CategoryField) and isinstance(profile, CategoryProfile):
+        unknown = profile.counts.keys() - set(field.categories)
+        return f"{min(unknown)!r} is none of the input's categories" if unknown else ""
+    if isinstance(field, NumberField) and isinstance(profile, NumericProfile):
+        return ""
+    return f"kind {profile.kind!r} does not fit the input's, {field.kind!r}"

@@ -21,6 +21,13 @@ METRICS_PORT: Final = 9090
 """Prometheus metrics; apart from the serving port so that a NetworkPolicy can tell them apart."""
 
 ARTIFACT_CACHE_PATH: Final = "/var/cache/marquee"
+LEDGER_TOKEN_PATH: Final = "/var/run/secrets/marquee/ledger/token"  # noqa: S105 - a path
+"""Where the service-account token for the audience `LEDGER_AUDIENCE` is projected."""
+LEDGER_AUDIENCE: Final = "marquee-ledger"
+PREDICTOR_ACCOUNT_SUFFIX: Final = "-predictor"
+"""A model's pods run under the service account of the model's name with this at its end; the ledger goes by it."""
+SPOOL_PATH: Final = "/var/spool/marquee"
+"""Where an emptyDir keeps what the ledger has not taken yet; it outlives the container, not the pod."""
 PVC_MOUNT_ROOT: Final = "/mnt/artifacts"
 """A ``pvc://CLAIM/PATH`` artifact is found at ``PVC_MOUNT_ROOT/CLAIM/PATH``."""
 TERMINATION_MESSAGE_PATH: Final = "/dev/termination-log"
@@ -34,9 +41,16 @@ PROBE_PATH: Final = "/marquee/probe"
 """``GET``: predicts the manifest's example through the whole hot path and answers with `ProbeReply`."""
 
 HEADER_PREDICTION_ID: Final = "marquee-prediction-id"
+HEADER_UNIT: Final = "marquee-unit"
+"""The identifier of whom a prediction is for; `assignment.unit_hash` makes of it what travels further."""
+HEADER_UNIT_HASH: Final = "marquee-unit-hash"
+"""The unit's hash as 16 hexadecimal digits, for clients whose users' identifiers do not leave them."""
 HEADER_BUCKET: Final = "marquee-bucket"
 HEADER_COHORT: Final = "marquee-cohort"
+HEADER_ARM: Final = "marquee-arm"
+"""``stable`` or ``canary``: a tester's own choice, which is not counted."""
 HEADER_DEADLINE: Final = "marquee-deadline-ms"
+"""Milliseconds after which the answer is of no use to the client, counted from when the pod has the request's head."""
 
 
 class Setting(StrEnum):
@@ -52,6 +66,18 @@ class Setting(StrEnum):
     THREADS = "MARQUEE_THREADS"
     DRAIN_SECONDS = "MARQUEE_DRAIN_SECONDS"
     LOG_SAMPLE_RATE = "MARQUEE_LOG_SAMPLE_RATE"
+    SLO_P99_MILLISECONDS = "MARQUEE_SLO_P99_MILLISECONDS"
+    PREDICTION_CACHE_TTL_SECONDS = "MARQUEE_PREDICTION_CACHE_TTL_SECONDS"
+    PREDICTION_CACHE_MAX_ENTRIES = "MARQUEE_PREDICTION_CACHE_MAX_ENTRIES"
+    COST_PER_POD_HOUR = "MARQUEE_COST_PER_POD_HOUR"
+    COST_CURRENCY = "MARQUEE_COST_CURRENCY"
+    PREDICTION_KEY_PATH = "MARQUEE_PREDICTION_KEY_PATH"
+    LEDGER_URL = "MARQUEE_LEDGER_URL"
+    LEDGER_TOKEN_PATH = "MARQUEE_LEDGER_TOKEN_PATH"  # noqa: S105 - a name
+    SPOOL_PATH = "MARQUEE_SPOOL_PATH"
+    SPOOL_BYTES = "MARQUEE_SPOOL_BYTES"
+    TRITON = "MARQUEE_TRITON"
+    STAMPING = "MARQUEE_STAMPING"
 
 
 class FailureReason(StrEnum):
@@ -66,6 +92,8 @@ class FailureReason(StrEnum):
     MODEL_LOAD_FAILED = "ModelLoadFailed"
     WARM_UP_FAILED = "WarmUpFailed"
     SETTINGS_INVALID = "SettingsInvalid"
+    MODEL_SERVER_UNREACHABLE = "ModelServerUnreachable"
+    MODEL_REFUSED = "ModelRefused"
 
 
 class Failure(ContractModel):

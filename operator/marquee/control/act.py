@@ -1,4 +1,5 @@
-"""Carries out a `Plan`: applies in order, then scales, then the probe; what nobody needs goes last.
+"""Carries out a `Plan`: what the ledger must know, the audit log's entries, applies in order, scales, the probe; what
+nobody needs goes last.
 
 A write that the API server refuses for what it says (422, a conflict with a foreign object) is an outcome to
 report, not an error to retry at once; everything else is raised, and the queue tries the key again.
@@ -6,14 +7,19 @@ report, not an error to retry at once; everything else is raised, and the queue 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from marquee.api.conditions import Reason
+from marquee.contract.ledger import RolloutDeclaration
+from marquee.contract.stamping import Stamping
 from marquee.control.cluster.client import Client
-from marquee.control.cluster.errors import Conflict, Forbidden, Invalid
-from marquee.control.decide.plan import Apply, Plan, Probe
-from marquee.control.kinds import DEPLOYMENT, Kind
+from marquee.control.cluster.errors import Conflict, Forbidden, Invalid, NotFound
+from marquee.control.decide.plan import Apply, Declare, Entry, Plan, Probe
+from marquee.control.kinds import DEPLOYMENT, HTTP_ROUTE, Kind
+from marquee.control.ledger.errors import LedgerError, RolloutUnknownError
 from marquee.control.render import names
 from marquee.control.snapshot import ModelKey
 
@@ -27,6 +33,8 @@ class Refusal:
 
     reason: Reason
     message: str
+    at_once: bool = False
+    """What was learned changes the decision: it is made again before anybody is told."""
 
 
 class Prober(Protocol):
@@ -34,6 +42,44 @@ class Prober(Protocol):
 
     async def probe(self, key: ModelKey, probe: Probe) -> None:
         """Ask once; failures are answers too, nothing is raised for them."""
+        ...
+
+
+class Declarer(Protocol):
+    """Tells the ledger what a rollout is judged by."""
+
+    async def declare(self, model: str, rollout: str, declaration: RolloutDeclaration) -> None:
+        """Say it; saying it again changes nothing.
+
+        Raises:
+            LedgerError: the ledger is away, or refuses.
+
+        """
+        ...
+
+    async def stamp(self, model: str, rollout: str, stamping: Stamping) -> None:
+        """Let a step of a rollout begin that pods stamp themselves. Raises like `declare`."""
+        ...
+
+    async def end_stamping(self, model: str, rollout: str) -> None:
+        """Let no pod stamp for it any more. Raises like `declare`."""
+        ...
+
+    async def close(self, model: str, rollout: str) -> None:
+        """End a rollout. Raises like `declare`."""
+        ...
+
+
+class DecisionLog(Protocol):
+    """Enters decisions in the audit log, and remembers for the next snapshot what came of it."""
+
+    async def enter(self, key: ModelKey, entries: Sequence[Entry]) -> None:
+        """Enter those that are not there yet; returns when all of them are durable.
+
+        Raises:
+            LedgerError: the log is not to be had, or refuses; some of them may have been entered.
+
+        """
         ...
 
 
@@ -52,9 +98,17 @@ class Actor:
     client: Client
     cache: Cache
     prober: Prober
+    declarer: Declarer | None = None
+    """None: the operator has no ledger, and no plan declares anything."""
+    log: DecisionLog | None = None
+    """None: there is no audit log, and no plan has entries."""
 
     async def act(self, key: ModelKey, plan: Plan) -> Refusal | None:
         """Do what the plan says; returns the first refusal, after which nothing further is written."""
+        if (refusal := await self._tell(key, plan)) is not None:
+            return refusal
+        if (refusal := await self._enter(key, plan)) is not None:
+            return refusal
         for apply in plan.applies:
             if (refusal := await self._apply(apply)) is not None:
                 return refusal
@@ -64,7 +118,48 @@ class Actor:
             await self.prober.probe(key, plan.probe)
         for delete in plan.deletes:
             await self.client.delete(delete.kind, delete.namespace, delete.name, uid=delete.uid)
+        if plan.end_stamping is not None and self.declarer is not None:
+            with suppress(LedgerError):  # it is said again
+                await self.declarer.end_stamping("/".join(key), plan.end_stamping)
         return None
+
+    async def _tell(self, key: ModelKey, plan: Plan) -> Refusal | None:
+        """What the ledger must know before users are moved."""
+        if self.declarer is None:
+            return None
+        model = "/".join(key)
+        try:
+            if plan.declare is not None:
+                await self._declare(self.declarer, model, plan.declare)
+            if plan.stamp is not None:
+                await self.declarer.stamp(model, plan.stamp.rollout, plan.stamp.stamping)
+        except LedgerError as error:
+            what = "begin" if plan.declare is not None else "go on"
+            again = f"tried again every {REFUSED_AGAIN_SECONDS:g} s"
+            return Refusal(Reason.LEDGER_UNAVAILABLE, f"the rollout can't {what}: {_one_line(str(error))}; {again}")
+        return None
+
+    async def _enter(self, key: ModelKey, plan: Plan) -> Refusal | None:
+        """Log before act: what follows depends on it. Late entries alone hold nothing up."""
+        if self.log is None or not plan.entries:
+            return None
+        try:
+            await self.log.enter(key, plan.entries)
+        except LedgerError as error:
+            entry = plan.entries[-1]
+            if entry.event.late:
+                return None
+            why = f"the audit log is not to be had, and nothing is done that is not in it: {_one_line(str(error))}"
+            again = f"tried again every {REFUSED_AGAIN_SECONDS:g} s"
+            return Refusal(Reason.AUDIT_UNAVAILABLE, f"{why}; {again}", at_once=not entry.must_wait)
+        return None
+
+    @staticmethod
+    async def _declare(declarer: Declarer, model: str, declare: Declare) -> None:
+        if declare.closes is not None:
+            with suppress(RolloutUnknownError):  # another ledger than then
+                await declarer.close(model, declare.closes)
+        await declarer.declare(model, declare.rollout, declare.declaration)
 
     async def _apply(self, apply: Apply) -> Refusal | None:
         name = apply.manifest["metadata"]["name"]
@@ -76,6 +171,11 @@ class Actor:
                 f"{apply.kind.kind} {name!r} exists and is not Marquee's{error}: "
                 "remove or rename it, or give the model another name",
             )
+        except NotFound:
+            if apply.kind != HTTP_ROUTE:
+                raise  # the namespace is on its way out
+            what = "this cluster does not serve HTTPRoutes: install the Gateway API, or remove spec.traffic"
+            return Refusal(Reason.GATEWAY_UNAVAILABLE, what)
         except (Invalid, Forbidden) as error:
             again = f"tried again every {REFUSED_AGAIN_SECONDS:g} s"
             return Refusal(Reason.APPLY_REJECTED, f"{apply.kind.kind} {name!r}: {_one_line(error.message)}; {again}")

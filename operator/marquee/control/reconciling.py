@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from marquee.control.act import REFUSED_AGAIN_SECONDS, Actor
 from marquee.control.decide import decide
-from marquee.control.decide.plan import Plan
+from marquee.control.decide.plan import DriftQuestion, Plan
 from marquee.control.observe.observer import Observer
 from marquee.control.report import Reporter
 from marquee.control.snapshot import ModelKey
@@ -21,6 +21,10 @@ class Reconciler:
     actor: Actor
     reporter: Reporter
     forget: Callable[[ModelKey], None]
+    follow: Callable[[ModelKey, str | None], None] = lambda _key, _rollout: None
+    """Says whose integers in the ledger the next decision needs."""
+    follow_drift: Callable[[ModelKey, DriftQuestion | None], None] = lambda _key, _question: None
+    """Says whose windows of counters it needs."""
 
     async def reconcile(self, key: ModelKey) -> float | None:
         """Bring one model a step closer to its spec.
@@ -35,7 +39,9 @@ class Reconciler:
             return None
         plan: Plan = decide(snapshot)
         refusal = await self.actor.act(key, plan)
-        if plan.probe is not None and refusal is None:
+        self.follow(key, plan.follow)
+        self.follow_drift(key, plan.follow_drift)
+        if (plan.probe is not None and refusal is None) or (refusal is not None and refusal.at_once):
             return 0.0  # the answer changes the decision: look again before telling anybody
         await self.reporter.report(snapshot, plan, refusal)
         return REFUSED_AGAIN_SECONDS if refusal is not None else plan.requeue_after_seconds

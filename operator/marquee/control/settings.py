@@ -27,6 +27,9 @@ class Settings:
     predictor_image_pull_secrets: tuple[str, ...] = ()
     """Names of Secrets in the models' namespaces, separated by commas in the environment."""
 
+    triton_image: str = "nvcr.io/nvidia/tritonserver:24.10-py3"
+    """Image of Triton for models that ask for it and name none: of the release that Marquee is tested with."""
+
     watch_namespaces: tuple[str, ...] = ()
     """Namespaces to work in, separated by commas; empty: all of them."""
 
@@ -56,6 +59,41 @@ class Settings:
 
     probe_timeout_seconds: float = 10.0
     """A probe prediction that takes longer has failed."""
+
+    ledger_url: str = ""
+    """Address of the ledger, such as ``http://marquee-ledger.marquee-system:8090``; empty: there is none, and no
+    rollout can be judged."""
+
+    ledger_token_path: str = "/var/run/secrets/marquee-ledger/token"  # noqa: S105 - a path, not a token
+    """File of the service-account token that is projected for the ledger's audience; empty: send none, for a ledger
+    that lets everybody in (a laptop)."""
+
+    audit_key_path: str = ""
+    """File with the private key that entries of the audit log are signed with, as 64 hexadecimal digits or as its text;
+    empty: nothing is entered."""
+
+    audit_author: str = "marquee-operator"
+    """Name of that key, where the file does not say it."""
+
+    audit_url: str = ""
+    """Address of the ledger that keeps the audit log; empty: the one that counts."""
+
+    evidence_seconds: float = 10.0
+    """How often the ledger is asked for the integers of running rollouts. A step lasts minutes at least."""
+
+    drift_seconds: float = 300.0
+    """How often the ledger is asked for the windows of a model that is watched for drift. A window lasts 15 minutes at
+    least, and is complete 5 minutes after its end."""
+
+    demand_url: str = ""
+    """Where KEDA asks what a revision has to do: this process's page, such as
+    ``http://marquee-metrics.marquee-system.svc:8081/demand``; empty: models can't be scaled by requests."""
+
+    demand_authentication: str = ""
+    """Name of KEDA's ClusterTriggerAuthentication for that page; empty: it needs none."""
+
+    demand_token_path: str = ""
+    """File of the token that whoever asks there must bear; empty: everybody who reaches the port may ask."""
 
     log_level: str = "INFO"
     """``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,9 @@ import orjson
 
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_revision import ModelRevision
-from marquee.control.kinds import Kind
+from marquee.contract.ledger import RolloutStatistics
+from marquee.control.kinds import DEPLOYMENT, HTTP_ROUTE, SCALED_OBJECT, Kind
+from marquee.judging.drifting import DriftVerdict
 
 ModelKey = tuple[str, str]
 """Namespace and name of a MarketingModel: what the queue holds and every cache is asked for."""
@@ -93,6 +95,8 @@ class PodState:
     created: str
     template: str
     """Hash of the pod template it was made from."""
+    container: str = "predictor"
+    """Whose state the rest tells: the predictor, or its sidecar while that is what is missing."""
     waiting_reason: str = ""
     waiting_message: str = ""
     termination_reason: str = ""
@@ -111,12 +115,149 @@ class ProbeResult:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteState:
+    """The model's HTTPRoute and what its gateway makes of it."""
+
+    child: Child
+    refusal: str
+    """Why no gateway carries it; empty when one does."""
+    behind: bool = False
+    """A gateway still goes by an earlier version of it."""
+
+    @property
+    def namespace(self) -> str:
+        """Where it is."""
+        return self.child.namespace
+
+    @property
+    def model(self) -> str:
+        """Whose it is."""
+        return self.child.model
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledObjectState:
+    """A ScaledObject of ours and what KEDA makes of it."""
+
+    child: Child
+    trouble: str | None
+    """Why KEDA can't scale by it, in its own words; empty when it can, None before it has said anything."""
+
+    @property
+    def namespace(self) -> str:
+        """Where it is."""
+        return self.child.namespace
+
+    @property
+    def model(self) -> str:
+        """Whose it is."""
+        return self.child.model
+
+
+@dataclass(frozen=True, slots=True)
+class Keda:
+    """The cluster has KEDA; where its ScaledObjects learn of a revision's requests."""
+
+    demand_url: str = ""
+    """Address before ``/NAMESPACE/MODEL/REVISION``; empty: requests can't be scaled by."""
+    authentication: str = ""
+    """Name of the ClusterTriggerAuthentication for that address; empty: none is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is known of a model's newest rollout from the ledger."""
+
+    statistics: RolloutStatistics | None
+    """The last integers that the ledger told; None while it knows no open rollout of this name, or was never read."""
+    failure: str
+    """Why the ledger cannot be read now; empty while it can."""
+    as_of: datetime
+    """When the ledger was asked for these statistics. Where it never answered: since when it does not."""
+    failing_since: datetime | None = None
+    """When the first of the failures in a row was; None while there is none."""
+    unread: bool = False
+    """Nobody has asked the ledger yet: that there are no statistics means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReading:
+    """What is known of drift from the ledger."""
+
+    revision: str
+    """Whose windows were judged."""
+    verdict: DriftVerdict | None
+    """The last verdict; None while there was none."""
+    failure: str = ""
+    """Why there is no new one; empty while there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Where a decision about traffic leads; two that lead to the same place are the same."""
+
+    rollout: str
+    """Name of the newest rollout; empty: there was none."""
+    step: int
+    stage: str
+    """``Running``, ``Filling``, or how the rollout has ended; empty without one."""
+    shares: tuple[tuple[str, int], ...]
+    """Revisions with the permille of users that each answers, in the order of names."""
+    uid: str = ""
+    """Of the MarketingModel: one of the same name that is made anew begins anew."""
+    acted: str = ""
+    """When it was acted upon, of one that was entered afterwards: RFC 3339."""
+
+    def leads_where(self, other: Decision) -> bool:
+        """Whether both lead to the same place, whenever they were entered."""
+        return replace(self, acted="") == replace(other, acted="")
+
+
+@dataclass(frozen=True, slots=True)
+class LogReading:
+    """What is known of a model's newest entry in the audit log. Kept in memory: a restarted operator asks again."""
+
+    newest: Decision | None = None
+    """What it says; None: nothing is known."""
+    time: datetime | None = None
+    """Of the newest entry."""
+    failure: str = ""
+    """Why the last attempt to enter something failed; empty when it did not."""
+    failed_at: datetime | None = None
+
+    def paid(self, owed: Sequence[Decision]) -> int:
+        """How many of the decisions that were acted upon without an entry have one now, in their order.
+
+        What is owed is entered before anything else, so an entry from after the last of them has all of them before it.
+        A first one that has an entry of its own time was entered in time after all, and only the answer was lost.
+        """
+        if self.newest is None or not owed:
+            return 0
+        if not self.newest.acted and self.time is not None and self.time > datetime.fromisoformat(owed[-1].acted):
+            return len(owed)
+        for number, decision in reversed(list(enumerate(owed, start=1))):
+            if self.newest == decision:
+                return number
+        return int(not self.newest.acted and self.newest.leads_where(owed[0]))
+
+    def has(self, wanted: Decision, owed: Sequence[Decision]) -> bool:
+        """Whether a decision is entered that was made after those that are owed."""
+        if self.newest is None or not self.newest.leads_where(wanted):
+            return False
+        return not owed or (not self.newest.acted and self.paid(owed) == len(owed))
+
+
+@dataclass(frozen=True, slots=True)
 class Defaults:
     """What a Deployment takes from the operator when the model leaves it open."""
 
     predictor_image: str
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
+    triton_image: str = ""
+    """Of the container beside the front, where a model asks for one."""
+    ledger_url: str = ""
+    """Where pods report what they saw; empty: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +274,28 @@ class Snapshot:
     now: datetime
     revisions_of_others: tuple[ModelRevision, ...] = field(default=())
     spec_error: str = ""
+    route: RouteState | None = None
+    ledger: Reading | None = None
+    """None: the operator has no ledger."""
+    scaled_objects: tuple[ScaledObjectState, ...] = ()
+    keda: Keda | None = None
+    """None: the cluster does not serve ScaledObjects."""
+    drift: DriftReading | None = None
+    """None: nobody has asked the ledger yet, or there is none."""
+    audit: LogReading | None = None
+    """None: the operator enters nothing in an audit log."""
 
     def child(self, kind: Kind, name: str) -> Child | None:
         """The stored child of that kind and name."""
-        stored = (*self.children, *(state.child for state in self.deployments))
-        return next((child for child in stored if child.name == name and child.kind == kind), None)
+        for child in self.children:
+            if child.name == name and child.kind == kind:
+                return child
+        if kind == SCALED_OBJECT:
+            return next((state.child for state in self.scaled_objects if state.child.name == name), None)
+        state, route = self.deployment(name), self.route
+        if state is not None and kind == DEPLOYMENT:
+            return state.child
+        return route.child if route is not None and route.child.name == name and kind == HTTP_ROUTE else None
 
     def deployment(self, revision: str) -> DeploymentState | None:
         """The Deployment of a revision; it has the revision's name."""

@@ -16,6 +16,7 @@ offline verifier compute the same. ``docs/evidence.md`` says what is claimed and
 ``finding``       one metric's evidence
 ``rule``          the verdict as data: first matching row wins
 ``explaining``    the verdict in a sentence
+``judging``       the same as JSON, for other controllers
 ``forecasting``   how long until a verdict
 ``words``         numbers as people read them
 ``errors``        what can be wrong with the input

@@ -42,10 +42,15 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
-    """A step of the plan: the canary's weight in percent, and how long it may take."""
+    """A step of the plan: the canary's share in percent, how long it may take, and what it must have seen.
 
-    weight: int
+    ``min_exposures`` are the canary's.
+    """
+
+    weight: float
     max_duration_seconds: float = math.inf
+    min_exposures: int = 0
+    min_duration_seconds: float = 0.0
 
 
 def outcomes_to_verdict(question: Question, *, true_delta: float, share: float, alpha: float) -> float:
@@ -69,11 +74,16 @@ def seconds_to_verdict(question: Question, traffic: Traffic, *, true_delta: floa
     return outcomes / per_second if per_second else math.inf
 
 
-def forecast_harm(traffic: Traffic, direction: Direction, *, loss: float, weight: int, alpha: float) -> str:
-    """Such as 'about 3 h at today's traffic for a 20 % loss'. ``loss``: as a fraction."""
-    seconds = seconds_to_verdict(
+def seconds_to_rollback(traffic: Traffic, direction: Direction, *, loss: float, weight: float, alpha: float) -> float:
+    """Expected time until a loss is shown at a weight in percent. ``loss``: as a fraction."""
+    return seconds_to_verdict(
         harm(direction), traffic, true_delta=_delta(direction, loss), share=weight / 100, alpha=alpha
     )
+
+
+def forecast_harm(traffic: Traffic, direction: Direction, *, loss: float, weight: int, alpha: float) -> str:
+    """Such as 'about 3 h at today's traffic for a 20 % loss'. ``loss``: as a fraction."""
+    seconds = seconds_to_rollback(traffic, direction, loss=loss, weight=weight, alpha=alpha)
     what = "loss" if direction is Direction.HIGHER_IS_BETTER else "rise"
     return f"{_about(seconds)} at today's traffic for a {words.percent(loss)} {what}"
 
@@ -83,14 +93,14 @@ class Shortfall:
     """A step in which equal versions cannot be told from one that loses the whole margin."""
 
     step: int
-    weight: int
+    weight: float
     needed_seconds: float
     max_duration_seconds: float
 
     def __str__(self) -> str:
         return (
-            f"step {self.step + 1} at {self.weight} % needs {_about(self.needed_seconds)} at today's traffic to show "
-            f"that a version no worse than stable is within the margin, its maxDuration is "
+            f"step {self.step + 1} at {self.weight:.3g} % needs {_about(self.needed_seconds)} at today's traffic to "
+            f"show that a version no worse than stable is within the margin, its maxDuration is "
             f"{words.duration(self.max_duration_seconds)}: allow more time, a wider margin or a larger weight"
         )
 
@@ -100,22 +110,36 @@ def steps_that_cannot_conclude(
 ) -> tuple[Shortfall, ...]:
     """The steps of a plan whose maxDuration is too short for a verdict if the versions are equal.
 
-    Evidence of earlier steps counts, each taken at the shorter of what it needs and its maxDuration. Empty: the plan
-    can conclude.
+    Empty: the plan can conclude.
+    """
+    needed = seconds_to_promotion(steps, traffic, direction, margin=margin, alpha=alpha)
+    return tuple(
+        Shortfall(number, step.weight, seconds, step.max_duration_seconds)
+        for number, (step, seconds) in enumerate(zip(steps, needed, strict=True))
+        if seconds > step.max_duration_seconds
+    )
+
+
+def seconds_to_promotion(
+    steps: Sequence[PlannedStep], traffic: Traffic, direction: Direction, *, margin: float, alpha: float
+) -> tuple[float, ...]:
+    """Expected time of each step until it is passed, if the versions are equal: its evidence and its minimum.
+
+    Evidence of earlier steps counts, each taken at the shorter of what it needs and its maxDuration.
     """
     question = noninferiority(direction, margin)
     path: list[tuple[float, ...]] = []
     found = []
-    for number, step in enumerate(steps):
+    for step in steps:
         if not 0 < step.weight < 100:
+            found.append(0.0)
             continue
         share = step.weight / 100
         growth = _growth(question, 0.0, share)
         per_second = _outcomes_per_second(traffic, 0.0, share)
         outcomes = _needed(path, question, growth, alpha)
-        seconds = outcomes / per_second if per_second else math.inf
-        if seconds > step.max_duration_seconds:
-            found.append(Shortfall(number, step.weight, seconds, step.max_duration_seconds))
+        seconds = max(outcomes / per_second if per_second else math.inf, _least_seconds(step, traffic))
+        found.append(seconds)
         spent = min(seconds, step.max_duration_seconds)
         if math.isfinite(spent):
             path.append(tuple(spent * per_second * gain for gain in growth))
@@ -127,6 +151,13 @@ def cannot_conclude(
 ) -> bool:
     """Whether a step of this plan cannot come to a verdict within its maxDuration."""
     return bool(steps_that_cannot_conclude(steps, traffic, direction, margin=margin, alpha=alpha))
+
+
+def _least_seconds(step: PlannedStep, traffic: Traffic) -> float:
+    """What the step takes at least, whatever is seen in it."""
+    per_second = traffic.exposures_per_hour / 3600 * step.weight / 100
+    exposing = step.min_exposures / per_second if per_second else math.inf if step.min_exposures else 0.0
+    return max(exposing, step.min_duration_seconds)
 
 
 def _needed(path: Iterable[tuple[float, ...]], question: Question, growth: tuple[float, ...], alpha: float) -> float:

@@ -123,6 +123,11 @@ class Judgement:
         return self.row.verdict
 
     @property
+    def conclusion(self) -> str:
+        """The verdict and its reason in a few words, which two computations of the same integers share."""
+        return f"{self.verdict.value} ({self.reason.value})"
+
+    @property
     def reason(self) -> Reason:
         """Why."""
         return self.row.reason

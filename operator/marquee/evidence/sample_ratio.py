@@ -18,6 +18,7 @@ from typing import Final
 from marquee.evidence.counts import Cohort, in_order
 from marquee.evidence.errors import QuestionError, require_alpha
 from marquee.evidence.mixture import log_sum_exp
+from marquee.evidence.tolerance import either
 
 CONCENTRATION: Final = 100.0
 """k: how closely the mixture sits around the nominal share; about 100 exposures' worth."""
@@ -57,10 +58,11 @@ def log_e_of_split(counts: Sequence[int], shares: Sequence[float], concentration
 
 
 def check_split(cohorts: Sequence[Cohort], *, steps: int, alpha: float = ALPHA) -> SampleRatio:
-    """Evidence over a rollout of ``steps`` planned steps: the average of the steps' e-values, 1 for those to come.
+    """Evidence over a rollout of ``steps`` planned steps, from the steps' e-values; 1 for those to come.
 
-    An average of e-values is one; unlike their product it does not let many good steps hide a bad one. Cohorts
-    without a nominal weight, or with weight 0 or 100, promise no split and are left out. Raises `QuestionError`.
+    Half of it is their product, which adds up what a mismatch shows in one step after the other; half their average,
+    which does not let many good steps hide a bad one. Both are e-values, and so is what lies halfway. Cohorts without
+    a nominal weight, or with weight 0 or 100, promise no split and are left out. Raises `QuestionError`.
     """
     require_alpha(alpha)
     splits = _splits(cohorts)
@@ -70,11 +72,11 @@ def check_split(cohorts: Sequence[Cohort], *, steps: int, alpha: float = ALPHA) 
         step: log_e_of_split((canary, stable), (weight / 100, 1 - weight / 100))
         for step, (canary, stable, weight) in splits.items()
     }
-    log_e = log_sum_exp([*logs.values(), *[0.0] * (steps - len(logs))]) - math.log(steps)
     if not logs:
         return SampleRatio(0.0, alpha)
+    average = log_sum_exp([*logs.values(), *[0.0] * (steps - len(logs))]) - math.log(steps)
     worst = max(logs, key=logs.__getitem__)
-    return SampleRatio(log_e, alpha, worst, *splits[worst])
+    return SampleRatio(either(math.fsum(logs.values()), average), alpha, worst, *splits[worst])
 
 
 def _splits(cohorts: Sequence[Cohort]) -> dict[int, tuple[int, int, int]]:

@@ -5,6 +5,8 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,14 @@ from localcluster import ControlPlane
 from localcluster.parts import read_state
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.connection import Connection
-from marquee.control.cluster.errors import ClusterError
+from marquee.control.cluster.errors import ClusterError, NotFound
 from marquee.control.cluster.informer import Informer, InformerSettings
-from marquee.control.kinds import DEPLOYMENT, NAMESPACE
+from marquee.control.kinds import DEPLOYMENT, NAMESPACE, Kind
 from marquee.control.runtime.backoff import Backoff
 from tests.api.cluster.conftest import Connect
 from tests.api.cluster.wire import Wire
+from tests.support.apiserver import ApiServer
+from tests.support.crds.installing import CRDS
 
 Changes = list[tuple[str | None, str | None]]
 
@@ -127,6 +131,66 @@ async def test_long_lists_come_in_pages(client: Client, deployment: dict[str, An
         assert sorted(informer) == [f"web-{n}" for n in range(7)]
 
     assert client.connection.requests["list", "deployments", 200] == 3
+
+
+GADGET = Kind("test.example.com", "v1", "gadgets", "Gadget")
+GADGET_CRD: dict[str, Any] = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": str(GADGET)},
+    "spec": {
+        "group": GADGET.group,
+        "scope": "Namespaced",
+        "names": {"plural": GADGET.plural, "kind": GADGET.kind},
+        "versions": [
+            {
+                "name": GADGET.version,
+                "served": True,
+                "storage": True,
+                "schema": {"openAPIV3Schema": {"type": "object"}},
+            }
+        ],
+    },
+}
+
+
+async def apply_once_served(client: Client, kind: Kind, body: dict[str, Any]) -> None:
+    """A server takes objects of a kind some time after its CRD."""
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(NotFound):
+                await client.apply(kind, body, force=True)
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_an_optional_kind_comes_goes_and_comes_again(server: ApiServer, client: Client, namespace: str) -> None:
+    """A CRD that is installed after the start is found, its removal empties the set, its return fills it again."""
+    changes: Changes = []
+    informer = Informer(
+        client.connection,
+        GADGET,
+        namespace=namespace,
+        optional=True,
+        transform=lambda raw: str(raw["metadata"]["name"]),
+        on_change=lambda old, new: changes.append((old, new)),
+        settings=replace(EAGER, absent_seconds=0.2),
+    )
+
+    async with running(informer):
+        assert (informer.healthy, informer.counters.lists, len(informer)) == (True, 0, 0)
+        for name in ("first", "second"):
+            assert server.create(CRDS, GADGET_CRD).accepted
+            metadata = {"namespace": namespace, "name": name}
+            body = {"apiVersion": GADGET.api_version, "kind": GADGET.kind, "metadata": metadata}
+            await apply_once_served(client, GADGET, body)
+            await until(partial(informer.get, namespace, name))
+            assert server.send("DELETE", f"{CRDS}/{GADGET}").accepted
+            await until(lambda: len(informer) == 0)
+            await until(lambda: server.send("GET", f"{CRDS}/{GADGET}").status == 404)
+            assert informer.healthy
+
+    assert changes == [(None, "first"), ("first", None), (None, "second"), ("second", None)]
 
 
 async def test_our_own_write_is_known_at_once_and_its_echo_silent(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from marquee.api.marketing_model import MarketingModel
+from marquee.api.traffic import GatewayReference, Traffic
 from tests.support.apiserver import ApiServer, collection_of
 from tests.support.samples import model, revision
 
@@ -17,17 +18,63 @@ def _create(server: ApiServer, namespace: str, body: dict[str, Any]) -> dict[str
     return answer.body
 
 
+def _ramp(name: str, namespace: str, **traffic: Any) -> dict[str, Any]:
+    """A model with one step, judged by a mean and a guardrail, and nothing that has a default."""
+    analysis = {
+        "primary": {"outcome": "revenue", "kind": "Mean", "values": {"cap": 250, "deviation": 31.5}},
+        "guardrails": [{"metric": "Errors"}],
+    }
+    return model(
+        name,
+        revision="x",
+        namespace=namespace,
+        traffic={"gateway": {"name": "public"}} | traffic,
+        rollout={"steps": [{"weight": 10}], "analysis": analysis},
+    )
+
+
 def test_blocks_that_are_left_out_are_filled_in(server: ApiServer, namespace: str) -> None:
     """`serving`, `scaling` and `rollout` have the documented defaults in the stored object, not only in code."""
     spec = _create(server, namespace, model("churn", revision="churn-1", namespace=namespace))["spec"]
     assert spec["serving"] == {
+        "class": "Marquee",
         "threads": 1,
         "maxRequestBytes": 1_048_576,
         "resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}},
         "tolerations": [],
     }
-    assert spec["scaling"] == {"class": "None", "minReplicas": 1}
-    assert spec["rollout"] == {"progressDeadlineSeconds": 600, "drainSeconds": 10}
+    assert spec["scaling"] == {"class": "None", "minReplicas": 1, "schedule": []}
+    assert spec["rollout"] == {"progressDeadlineSeconds": 600, "drainSeconds": 10, "steps": [], "paused": False}
+    assert not {"traffic", "slo"} & spec.keys()
+
+
+def test_blocks_of_a_ramp_are_filled_in(server: ApiServer, namespace: str) -> None:
+    """Gateway, weight and primary outcome are enough: the rest of a judged ramp has the documented defaults."""
+    spec = _create(server, namespace, _ramp("churn", namespace))["spec"]
+    assert spec["traffic"] == {
+        "gateway": {"name": "public"},
+        "hostnames": [],
+        "pathPrefix": "/",
+        "assignment": {"unit": "User", "holdoutPercent": 0},
+    }
+    assert spec["rollout"]["steps"] == [
+        {"weight": 10, "minExposures": 100, "minDurationSeconds": 0, "approval": "Automatic"}
+    ]
+    assert spec["rollout"]["analysis"] == {
+        "primary": {"outcome": "revenue", "kind": "Mean", "direction": "HigherIsBetter", "margin": 0.05}
+        | {"values": {"cap": 250, "deviation": 31.5, "plannedExposures": 100_000}},
+        "guardrails": [{"metric": "Errors", "direction": "LowerIsBetter", "margin": 0.1}],
+        "alpha": 0.05,
+        "onInconclusive": "Hold",
+    }
+
+
+def test_an_empty_assignment_is_filled_in_like_an_absent_one(server: ApiServer, namespace: str) -> None:
+    """``assignment: {}`` means the same as no `assignment` at all, and as the types' own default."""
+    absent = _create(server, namespace, _ramp("absent", namespace))["spec"]["traffic"]
+    empty = _create(server, namespace, _ramp("empty", namespace, assignment={}))["spec"]["traffic"]
+    assert empty == absent
+    assert Traffic.model_validate(absent) == Traffic(gateway=GatewayReference(name="public"))
 
 
 @pytest.mark.parametrize("block", ["serving", "scaling", "rollout"])
@@ -38,9 +85,10 @@ def test_an_empty_block_is_filled_in_like_an_absent_one(server: ApiServer, names
     assert empty[block] == absent[block]
 
 
-def test_the_types_have_the_same_defaults_as_the_schema(server: ApiServer, namespace: str) -> None:
+@pytest.mark.parametrize("ramp", [False, True])
+def test_the_types_have_the_same_defaults_as_the_schema(server: ApiServer, namespace: str, ramp: bool) -> None:
     """An object reads the same before the server has filled it in as after."""
-    body = model("churn", revision="churn-1", namespace=namespace)
+    body = _ramp("churn", namespace) if ramp else model("churn", revision="churn-1", namespace=namespace)
     stored = _create(server, namespace, body)
     assert MarketingModel.model_validate(stored).spec == MarketingModel.model_validate(body).spec
 

@@ -11,6 +11,8 @@ from tests.support.apiserver import ApiServer, collection_of
 from tests.support.crds import samples
 from tests.support.samples import model, revision
 
+_COLUMNS = ["NAME", "READY", "REASON", "STABLE", "CANARY", "STEP", "WEIGHT", "VERDICT", "DRIFT", "REPLICAS", "AGE"]
+
 
 @pytest.fixture
 def serving(server: ApiServer, namespace: str) -> str:
@@ -45,13 +47,31 @@ def serving(server: ApiServer, namespace: str) -> str:
 
 
 def test_models_are_listed_with_what_a_person_asks_first(plane: ControlPlane, serving: str) -> None:
-    """`kubectl get mm` shows readiness, the reason, both arms and the pods, and with -o wide the message."""
+    """`kubectl get mm` shows readiness, the reason, both arms and the pods, and with -o wide the message.
+
+    Without a ramp its columns stay empty.
+    """
     header, line = plane.kubectl("get", "mm", "-n", serving).splitlines()
-    assert header.split() == ["NAME", "READY", "REASON", "STABLE", "CANARY", "REPLICAS", "AGE"]
+    assert header.split() == _COLUMNS
     assert line.split()[:-1] == ["churn", "True", "Serving", "churn-1", "churn-2", "2"]
     wide = plane.kubectl("get", "mm", "-n", serving, "-o", "wide")
     assert "USE CASE" in wide
     assert "revision churn-1 serves" in wide
+
+
+def test_a_ramp_is_listed_with_its_step_weight_and_verdict(
+    plane: ControlPlane, server: ApiServer, serving: str
+) -> None:
+    """`kubectl get mm` tells where a rollout stands: step of steps, the canary's percent, what the evidence says."""
+    path = f"{collection_of('MarketingModel', serving)}/churn"
+    stored = server.get(path)
+    moment = "2024-11-22T12:00:00Z"
+    rollout = {"name": "churn-3", "revision": "churn-2", "step": 1, "progress": "2/3", "weight": 25, "verdict": "Hold"}
+    status = stored["status"] | {"rollout": rollout | {"started": moment, "stepStarted": moment}}
+    written = server.send("PUT", f"{path}/status", stored | {"status": status})
+    assert written.accepted, written.message
+    _, line = plane.kubectl("get", "mm", "-n", serving).splitlines()
+    assert line.split()[:-1] == ["churn", "True", "Serving", "churn-1", "churn-2", "2/3", "25", "Hold", "2"]
 
 
 def test_revisions_are_listed_with_their_artifact(plane: ControlPlane, serving: str) -> None:
@@ -71,7 +91,7 @@ def test_kubectl_scale_sets_the_minimum_of_replicas(plane: ControlPlane, server:
     """`kubectl scale` works on a model: it writes spec.scaling.minReplicas and reads the status."""
     plane.kubectl("scale", "mm/churn", "-n", serving, "--replicas=5")
     path = f"{collection_of('MarketingModel', serving)}/churn"
-    assert server.get(path)["spec"]["scaling"] == {"class": "None", "minReplicas": 5}
+    assert server.get(path)["spec"]["scaling"] == {"class": "None", "minReplicas": 5, "schedule": []}
     scale = server.get(f"{path}/scale")
     assert scale["spec"] == {"replicas": 5}
     assert scale["status"] == {"replicas": 2, "selector": "marquee.dev/model=churn"}
@@ -95,10 +115,12 @@ def test_kubectl_apply_refuses_with_the_same_words(plane: ControlPlane, namespac
 
 
 def test_fields_are_explained(plane: ControlPlane) -> None:
-    """`kubectl explain` has a text for every field of a revision's artifact."""
+    """`kubectl explain` has a text for every field of a revision's artifact, and of a ramp's steps."""
     text = plane.kubectl("explain", "modelrevision.spec.artifact", "--output=plaintext-openapiv2")
     assert "SHA-256 of the artifact's manifest.json" in text
     assert "The artifact's folder" in text
+    steps = plane.kubectl("explain", "marketingmodel.spec.rollout.steps", "--output=plaintext-openapiv2")
+    assert "Percent of the units that the canary answers" in steps
 
 
 def test_the_crds_are_applied_by_kubectl_over_themselves(plane: ControlPlane) -> None:

@@ -42,6 +42,15 @@ class Life:
         self._team.wait(lambda: self._team.names(_AUTOSCALER) == [], "the autoscaler goes")
         self._team.wait(lambda: self._team.status(MODEL).get("replicas") == 3, "three replicas run")
 
+    def scale_by_keda(self) -> None:
+        """A ScaledObject comes, changes with the spec, and goes with the class."""
+        scaled = {"class": "KEDA", "minReplicas": 3, "maxReplicas": 4, "requestsPerSecond": 10}
+        for most in (4, 5):
+            self._serve("churn-2", scaling=scaled | {"maxReplicas": most})
+            self._team.wait(lambda most=most: self._most() == most, f"at most {most} pods")  # type: ignore[misc]
+        self._serve("churn-2", scaling={"class": "None", "minReplicas": 3})
+        self._team.wait(lambda: self._team.names("ScaledObject") == [], "the ScaledObject goes")
+
     def name_missing_revision_twice(self) -> None:
         """The same complaint two times: an Event, and then its series."""
         for _ in range(2):
@@ -54,6 +63,15 @@ class Life:
         before = self._team.the("Deployment", "churn-2")["metadata"]["uid"]
         self._team.delete("Deployment", "churn-2")
         self._team.wait(lambda: self._uid("churn-2") not in {"", before}, "the Deployment is back")
+
+    def go_through_a_gateway(self) -> None:
+        """A route and the arm's Service come, the route changes, and both go again."""
+        for prefix in ("/churn", "/crm/churn"):
+            self._serve("churn-2", traffic={"gateway": {"name": "public"}, "pathPrefix": prefix})
+            self._team.wait(lambda prefix=prefix: self._prefix() == prefix, f"the route is at {prefix}")  # type: ignore[misc]
+        self._serve("churn-2")
+        self._team.wait(lambda: self._team.names("HTTPRoute") == [], "the route goes")
+        self._team.wait(lambda: self._team.names("Service") == [MODEL], "the arm's Service goes")
 
     def end(self) -> None:
         """The model is deleted; what belonged to it is for the cluster's garbage collector."""
@@ -68,6 +86,14 @@ class Life:
         bodies = [body for kind in CHILDREN for body in self._team.objects(kind)]
         owned = [body for body in bodies if "ownerReferences" in body["metadata"]]
         return {body["metadata"]["labels"]["marquee.dev/team"] for body in owned if is_of_the_model(body)}
+
+    def _prefix(self) -> str:
+        route = self._team.get("HTTPRoute", MODEL)
+        return "" if route is None else str(route["spec"]["rules"][0]["matches"][0]["path"]["value"])
+
+    def _most(self) -> int:
+        scaled = self._team.get("ScaledObject", "churn-2")
+        return 0 if scaled is None else int(scaled["spec"]["maxReplicaCount"])
 
     def _uid(self, deployment: str) -> str:
         body = self._team.get("Deployment", deployment)

@@ -39,19 +39,30 @@ def test_server_accepts_what_is_rendered(plane: ControlPlane, values: dict[str, 
 
 @pytest.mark.parametrize("values", VARIANTS.values(), ids=VARIANTS.keys())
 def test_pod_passes_the_level_restricted(server: ApiServer, namespaces: str, values: dict[str, Any]) -> None:
-    """Pod Security admits the operator's pod at the strictest level."""
-    pod = pod_of(chart.render(values | {"serviceAccount": {"create": False, "name": "default"}}))
+    """Pod Security admits the pods of the operator and the ledger at the strictest level."""
     pods = f"/api/v1/namespaces/{namespaces}/pods"
     account = {"metadata": {"name": "default"}}
     server.create(f"/api/v1/namespaces/{namespaces}/serviceaccounts", account)
-    answer = server.create(pods, pod, dry_run=True)
-    assert answer.accepted, answer.message
-    pod["spec"]["containers"][0]["securityContext"] = {}
-    assert "violates PodSecurity" in server.create(pods, pod, dry_run=True).message
+    for pod in pods_of(chart.render(values)):
+        answer = server.create(pods, pod, dry_run=True)
+        assert answer.accepted, answer.message
+        pod["spec"]["containers"][0]["securityContext"] = {}
+        assert "violates PodSecurity" in server.create(pods, pod, dry_run=True).message
 
 
-def pod_of(rendered: Sequence[chart.Manifest]) -> chart.Manifest:
-    """A pod as the Deployment would make it."""
-    template = chart.the(rendered, "Deployment")["spec"]["template"]
-    metadata = template["metadata"] | {"name": "operator"}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+def pods_of(rendered: Sequence[chart.Manifest]) -> list[chart.Manifest]:
+    """Pods as the Deployments and the StatefulSets would make them, of the namespace's default account: the operator's,
+    the ledger's, and the audit log's where the ledger has replicas.
+    """
+    templates = [body["spec"]["template"] for body in chart.of_kind(rendered, "Deployment", "StatefulSet")]
+    assert len(templates) in {2, 3}
+    claim = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+    made = []
+    for number, template in enumerate(templates):
+        spec = template["spec"] | {"serviceAccountName": "default"}
+        mounted = {mount["name"] for mount in spec["containers"][0].get("volumeMounts", ())}
+        if "data" in mounted - {volume["name"] for volume in spec["volumes"]}:
+            spec["volumes"] = [*spec["volumes"], claim]
+        metadata = template["metadata"] | {"name": f"pod-{number}"}
+        made.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    return made

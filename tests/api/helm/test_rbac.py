@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pytest
+import yaml
 
+from localcluster import keda
+from localcluster.gateway import crds
+from localcluster.stages import Stages
 from tests.api.helm.installation import install, operator_process
 from tests.api.helm.life import Life
 from tests.api.helm.permissions import Access, Request, granted, requests_of
@@ -53,8 +57,10 @@ MODES: Final = (
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
-    """A cluster with simulated nodes, an audit log and Marquee's kinds."""
-    with simulated_cluster(tmp_path_factory.mktemp("rbac")) as cluster:
+    """A cluster with simulated nodes, an audit log, Marquee's kinds and those of the Gateway API and of KEDA."""
+    texts = (crds(Stages(quiet=True)), keda.crds(Stages(quiet=True)))
+    kinds = [kind for text in texts for kind in yaml.safe_load_all(text)]
+    with simulated_cluster(tmp_path_factory.mktemp("rbac"), kinds) as cluster:
         yield cluster
 
 
@@ -89,8 +95,10 @@ def live(life: Life) -> None:
     life.change_revision()
     life.change_owner()
     life.stop_scaling()
+    life.scale_by_keda()
     life.name_missing_revision_twice()
     life.replace_deployment()
+    life.go_through_a_gateway()
     life.end()
 
 

@@ -39,6 +39,18 @@ def test_models_outlive_the_release(cluster: ControlPlane) -> None:
     assert names(cluster, "marketingmodel") == ["churn"]
 
 
+def test_keys_are_made_once(cluster: ControlPlane) -> None:
+    """Neither an upgrade nor another installation makes other ones: it would be another log, by another author."""
+    install(cluster, {})
+    before = keys(cluster)
+    assert len({tuple(data.items()) for data in before.values()}) == len(before) == 3
+    install(cluster, {"operator": {"workers": 3}})
+    assert keys(cluster) == before
+    helm.run(cluster.kubeconfig, ["uninstall", chart.RELEASE, "--namespace", chart.NAMESPACE])
+    install(cluster, {})
+    assert keys(cluster) == before
+
+
 def test_upgrade_brings_new_fields_and_writes_nothing_else(cluster: ControlPlane, tmp_path: Path) -> None:
     """A CRD that changed in the chart changes in the cluster; what did not change is not written."""
     install(cluster, {})
@@ -97,6 +109,12 @@ def apply(cluster: ControlPlane, *manifests: dict[str, Any]) -> None:
 def names(cluster: ControlPlane, *query: str) -> list[str]:
     """Names of the objects that `kubectl get` finds."""
     return cluster.kubectl("get", *query, "-o", "jsonpath={.items[*].metadata.name}").split()
+
+
+def keys(cluster: ControlPlane) -> dict[str, dict[str, str]]:
+    """The content of the release's Secrets: of prediction ids, of the audit log and of its author."""
+    query = ("get", "secret", "-n", chart.NAMESPACE, "-l", "app.kubernetes.io/part-of=marquee", "-o", "json")
+    return {body["metadata"]["name"]: body["data"] for body in json.loads(cluster.kubectl(*query))["items"]}
 
 
 def versions(cluster: ControlPlane) -> dict[str, str]:

@@ -22,6 +22,8 @@ from tests.support.operator import OperatorProcess
 def test_the_pages_tell_health_and_numbers(team: Team, operator: OperatorProcess) -> None:
     """Probes answer ok; the metrics name models, queue, requests and who leads."""
     team.revision("lead-v1")
+    team.model("lead", "lead-v9")
+    team.wait(lambda: team.status("lead").get("phase") == "Blocked", "the missing revision is told of, by an event too")
     team.model("lead", "lead-v1")
     team.serves("lead", "lead-v1")
     assert (operator.page("healthz"), operator.page("readyz")) == ("ok\n", "ok\n")
@@ -87,6 +89,10 @@ MISTAKES: dict[str, tuple[dict[str, str], str]] = {
         "MARQUEE_OPERATOR_WORKERS='many': must be a number (int), e.g. 10",
     ),
     "a port that is taken": ({"http_port": "{taken}"}, "address already in use"),
+    "no key for the audit log": (
+        {"audit_key_path": "/nonexistent", "ledger_url": "http://127.0.0.1:9"},
+        "MARQUEE_OPERATOR_AUDIT_KEY_PATH: /nonexistent: the key cannot be read",
+    ),
     "no kubeconfig": ({"kubeconfig": "/nonexistent"}, "no such file; set KUBECONFIG"),
 }
 

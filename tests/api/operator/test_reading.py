@@ -16,7 +16,8 @@ def test_get_shows_what_serves_what_comes_and_why_not(team: Team) -> None:
     team.model("lead", "lead-v1", scaling={"minReplicas": 2})
     team.serves("lead", "lead-v1")
     heading, serving = kubectl(team, "get", "mm").splitlines()
-    assert heading.split() == ["NAME", "READY", "REASON", "STABLE", "CANARY", "REPLICAS", "AGE"]
+    columns = ["NAME", "READY", "REASON", "STABLE", "CANARY", "STEP", "WEIGHT", "VERDICT", "DRIFT", "REPLICAS", "AGE"]
+    assert heading.split() == columns
     assert serving.split()[:5] == ["lead", "True", "Serving", "lead-v1", "2"]
     team.model("lead", "lead-v2", **team.held(scaling={"minReplicas": 2}))
     team.wait(lambda: "canary" in team.status("lead"), "the rollout has begun")

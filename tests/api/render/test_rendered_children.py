@@ -20,7 +20,7 @@ from marquee.control.kinds import (
     Kind,
 )
 from marquee.control.observe import transforms
-from marquee.control.render import children, deployment, names
+from marquee.control.render import children, deployment, names, scaling
 from marquee.control.snapshot import Defaults
 from tests.support import samples
 from tests.support.apiserver import Answer, ApiServer
@@ -51,10 +51,17 @@ SPECS: dict[str, dict[str, Any]] = {
     "quantities in other words": {
         "serving": {"resources": {"requests": {"cpu": "0.5", "memory": "1048576Ki"}, "limits": {"memory": 1073741824}}},
     },
+    "GPUs": {"serving": {"gpu": {"resource": "nvidia.com/gpu", "count": 2}, "triton": {}}},
+    "slice": {"serving": {"gpu": {"resource": "nvidia.com/mig-1g.10gb"}, "resources": {}}},
+    "claim": {"serving": {"gpu": {"resourceClaimTemplateName": "one-gpu"}}},
     "no resources": {"serving": {"resources": {}}},
 }
 URIS = ["s3://models/churn/1", "pvc://claim/churn/1"]
-DEFAULTS = Defaults(predictor_image="registry.example.com/predictor:1", image_pull_secrets=("pull",))
+DEFAULTS = Defaults(
+    predictor_image="registry.example.com/predictor:1",
+    image_pull_secrets=("pull",),
+    triton_image="registry.example.com/triton:1",
+)
 
 
 @pytest.fixture(params=[(spec, uri) for spec in SPECS for uri in URIS], ids=" ".join)
@@ -75,7 +82,7 @@ def _children(namespace: str, uri: str, spec: dict[str, Any]) -> Iterator[tuple[
     yield POD_DISRUPTION_BUDGET, children.pod_disruption_budget(model)
     yield DEPLOYMENT, deployment.deployment(model, revision, DEFAULTS)
     yield SERVICE, children.service(model, revision="churn-1", annotations=annotations)
-    if (autoscaler := children.horizontal_pod_autoscaler(model, revision="churn-1")) is not None:
+    if (autoscaler := scaling.horizontal_pod_autoscaler(model, revision="churn-1")) is not None:
         yield HORIZONTAL_POD_AUTOSCALER, autoscaler
 
 

@@ -19,12 +19,14 @@ from localcluster import packages
 from localcluster.stages import Stages
 from tests.bench.front.in_process import Subject, measure
 from tests.bench.front.load import Load, apply_load, serving
-from tests.bench.front.workload import prepare
+from tests.bench.front.workload import prepare, reporting
 from tests.bench.report import Goal, write_report
 
 SUBJECTS: Final[tuple[Subject, ...]] = ("bare", "front", "bentoml")
 GOALS: Final[Mapping[str, Goal]] = {
     "front_cpu_us_over_bare_asgi": Goal("<=", 150),
+    "reporting_cpu_us_over_bare_asgi": Goal("<=", 150),
+    "cache_hit_cpu_us": Goal("<=", 150),
     "bentoml_cpu_over_front": Goal(">=", 8),
     "front_rps_over_bentoml": Goal(">=", 6),
     "front_rps_over_bare_asgi": Goal(">=", 0.6),
@@ -50,19 +52,24 @@ FULL: Final = Plan(rounds=5, load_seconds=8, soak_seconds=600)
 QUICK: Final = Plan(rounds=1, load_seconds=1, soak_seconds=0)
 
 
-def in_process(environment: dict[str, str], plan: Plan) -> dict[str, float]:
-    """CPU of a request without sockets; the three take turns, so that a busy minute meets them all."""
-    runs: dict[Subject, list[float]] = {subject: [] for subject in SUBJECTS}
+def in_process(environment: dict[str, str], folder: Path, plan: Plan) -> dict[str, float]:
+    """CPU of a request without sockets; they take turns, so that a busy minute meets them all."""
+    subjects: tuple[Subject, ...] = ("bare", "front", "hit", "reporting", "bentoml")
+    runs: dict[Subject, list[float]] = {subject: [] for subject in subjects}
     for _ in range(plan.rounds):
-        for subject in SUBJECTS:
-            runs[subject].append(measure(subject, environment, core=0, rounds=3))
+        for subject in subjects:
+            settings = environment | (reporting(folder) if subject == "reporting" else {})
+            runs[subject].append(measure(subject, settings, core=0, rounds=3))
             _say(f"in process: {subject} {runs[subject][-1]:.1f} us")
-    bare, front, bentoml = (statistics.median(runs[subject]) for subject in SUBJECTS)
+    bare, front, hit, with_reports, bentoml = (statistics.median(runs[subject]) for subject in subjects)
     return {
         "front_cpu_us_over_bare_asgi": front - bare,
+        "reporting_cpu_us_over_bare_asgi": with_reports - bare,
+        "cache_hit_cpu_us": hit,
         "bentoml_cpu_over_front": bentoml / front,
         "bare_asgi_cpu_us": bare,
         "front_cpu_us": front,
+        "reporting_cpu_us": with_reports,
         "bentoml_cpu_us": bentoml,
     }
 
@@ -117,7 +124,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="bench-front-") as name:
         folder = Path(name)
         environment = prepare(folder)
-        metrics = in_process(environment, plan) | over_http(environment, folder, plan)
+        metrics = in_process(environment, folder, plan) | over_http(environment, folder, plan)
         if plan.soak_seconds:
             metrics |= soak(environment, folder, plan.soak_seconds)
     goals = {key: goal for key, goal in GOALS.items() if plan.soak_seconds or key != SOAK_KEY}

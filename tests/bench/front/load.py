@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
@@ -21,7 +21,7 @@ from tests.bench.front.workload import BODY
 
 CONNECTIONS: Final = 16
 START_SECONDS: Final = 60
-_LATENCY: Final = re.compile(r"^\s+99%\s+([\d.]+)(us|ms|s)$", re.MULTILINE)
+_LATENCY: Final = r"^\s+{}%\s+([\d.]+)(us|ms|s) *$"
 _REQUESTS: Final = re.compile(r"(\d+) requests in ([\d.]+)(ms|s|m)")
 _MILLISECONDS: Final = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
@@ -30,8 +30,21 @@ _MILLISECONDS: Final = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 class Load:
     """What one run of the load generator saw."""
 
+    requests: int
     requests_per_second: float
+    p50_milliseconds: float
     p99_milliseconds: float
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is sent again and again: JSON by POST."""
+
+    path: str = "/predict"
+    body: bytes = BODY
+
+
+PREDICT: Final = Request()
 
 
 @dataclass(frozen=True)
@@ -56,31 +69,48 @@ class Served:
 
 @contextmanager
 def serving(subject: Subject, environment: dict[str, str], folder: Path, *, core: int = 0) -> Iterator[Served]:
-    """A server of its own process group, ready to answer; ended by SIGTERM."""
-    port, metrics_port = _free_port(), _free_port()
+    """One of the suite's servers, ready to answer."""
+    port, metrics_port = free_port(), free_port()
     settings = {
         **environment,
         "MARQUEE_LISTEN": f"127.0.0.1:{port}",
         "MARQUEE_METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
     }
-    with (folder / f"{subject}.log").open("ab") as log:
+    with running(command_of(subject, port), settings, folder / f"{subject}.log", port, core=core) as served:
+        yield served
+
+
+@contextmanager
+def running(
+    command: Sequence[str], environment: dict[str, str], log: Path, port: int, *, request: Request = PREDICT, core: int
+) -> Iterator[Served]:
+    """A server of its own process group on one core, once it answers; ended by SIGTERM."""
+    with log.open("ab") as output:
         process = subprocess.Popen(
-            ["taskset", "-c", str(core), *_command(subject, port)],
-            env={**os.environ, **settings},
-            stdout=log,
-            stderr=log,
+            ["taskset", "-c", str(core), *command],
+            env={**os.environ, **environment},
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
     try:
-        _wait_until_answering(port, process)
-        yield Served(port, _family(process.pid))
+        wait_until_answering(port, process.poll, request)
+        yield Served(port, family(process.pid))
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=30)
 
 
-def apply_load(port: int, seconds: float, folder: Path, *, core: int = 1) -> Load:
+def apply_load(
+    port: int,
+    seconds: float,
+    folder: Path,
+    *,
+    core: int = 1,
+    connections: int = CONNECTIONS,
+    request: Request = PREDICT,
+) -> Load:
     """Send requests as fast as they are answered.
 
     Raises:
@@ -88,14 +118,13 @@ def apply_load(port: int, seconds: float, folder: Path, *, core: int = 1) -> Loa
 
     """
     script = folder / "post.lua"
-    script.write_text(
-        f'wrk.method = "POST"\nwrk.headers["content-type"] = "application/json"\nwrk.body = [[{BODY.decode()}]]\n',
-        encoding="utf-8",
-    )
+    lines = ['wrk.method = "POST"', 'wrk.headers["content-type"] = "application/json"']
+    script.write_text("\n".join([*lines, f"wrk.body = [==[{request.body.decode()}]==]", ""]), encoding="utf-8")
     duration = f"-d{max(1, round(seconds))}s"  # wrk takes whole seconds
-    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{CONNECTIONS}", duration, "--latency"]
+    patience = "--timeout=30s"  # who is slow is measured; after two seconds wrk would call it an error
+    command = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", duration, patience, "--latency"]
     done = subprocess.run(
-        [*command, "-s", str(script), f"http://127.0.0.1:{port}/predict"],
+        [*command, "-s", str(script), f"http://127.0.0.1:{port}{request.path}"],
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -107,14 +136,17 @@ def parse_wrk(text: str) -> Load:
     """Read wrk's own report; any failed request makes the run worthless."""
     if "Non-2xx" in text or "Socket errors" in text:
         raise RuntimeError(f"requests failed under load:\n{text}")
-    requests, latency = _REQUESTS.search(text), _LATENCY.search(text)
-    if requests is None or latency is None:
+    requests = _REQUESTS.search(text)
+    p50, p99 = (re.search(_LATENCY.format(percent), text, re.MULTILINE) for percent in (50, 99))
+    if requests is None or p50 is None or p99 is None:
         raise RuntimeError(f"wrk's report is not understood:\n{text}")
     seconds = float(requests[2]) * _MILLISECONDS[requests[3]] / 1e3
-    return Load(int(requests[1]) / seconds, float(latency[1]) * _MILLISECONDS[latency[2]])
+    p50_milliseconds, p99_milliseconds = (float(found[1]) * _MILLISECONDS[found[2]] for found in (p50, p99))
+    return Load(int(requests[1]), int(requests[1]) / seconds, p50_milliseconds, p99_milliseconds)
 
 
-def _command(subject: Subject, port: int) -> Sequence[str]:
+def command_of(subject: Subject, port: int) -> Sequence[str]:
+    """What starts one of the suite's servers."""
     if subject == "front":
         return [sys.executable, "-m", "bentos.front"]
     if subject == "bare":
@@ -124,14 +156,22 @@ def _command(subject: Subject, port: int) -> Sequence[str]:
     return [sys.executable, "-m", "bentoml", "serve", service, "--port", str(port), "--host", "127.0.0.1"]
 
 
-def _wait_until_answering(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_until_answering(port: int, left: Callable[[], int | None], request: Request = PREDICT) -> None:
+    """Ask until the answer is 200.
+
+    Args:
+        port: of the server, on the loopback.
+        left: its exit code, once it has ended.
+        request: what it is asked.
+
+    """
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"the server left with exit code {process.returncode}")
+        if (code := left()) is not None:
+            raise RuntimeError(f"the server left with exit code {code}")
         connection = HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            connection.request("POST", "/predict", BODY, {"content-type": "application/json"})
+            connection.request("POST", request.path, request.body, {"content-type": "application/json"})
             if connection.getresponse().status == 200:
                 return
         except (OSError, HTTPException):
@@ -142,7 +182,7 @@ def _wait_until_answering(port: int, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"the server did not answer within {START_SECONDS} s")
 
 
-def _family(leader: int) -> tuple[int, ...]:
+def family(leader: int) -> tuple[int, ...]:
     """A process and all its descendants."""
     parents = {int(path.name): _parent(int(path.name)) for path in Path("/proc").iterdir() if path.name.isdigit()}
     family = [leader]
@@ -163,7 +203,8 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

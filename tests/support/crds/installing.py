@@ -1,31 +1,41 @@
-"""Marquee's kinds on an API server."""
+"""Marquee's and other kinds on an API server."""
 
 from __future__ import annotations
 
 import time
-from typing import Final
+from collections.abc import Collection, Mapping
+from typing import Any, Final
 
 from marquee.api.crds import all_crds
 from tests.support.apiserver import ApiServer
 
-_ESTABLISHED_SECONDS: Final = 30.0
-_CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_ESTABLISHED_SECONDS: Final = 120.0
+"""Large schemas take the server a while, and cores may be busy with other tests."""
+CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+"""URL path of all CustomResourceDefinitions."""
 
 
 def install_crds(client: ApiServer) -> None:
     """Create Marquee's kinds and wait until they are served."""
-    for crd in all_crds().values():
-        answer = client.create(_CRDS, crd)
+    install(client, all_crds().values())
+
+
+def install(client: ApiServer, crds: Collection[Mapping[str, Any]]) -> None:
+    """Create kinds and wait until they are served."""
+    for crd in crds:
+        answer = client.create(CRDS, dict(crd))
         assert answer.accepted, answer.message
     deadline = time.monotonic() + _ESTABLISHED_SECONDS
-    for crd in all_crds().values():
-        while not _is_served(client, crd["metadata"]["name"], crd["spec"]["names"]["plural"]):
+    for crd in crds:
+        while not _is_served(client, crd):
             assert time.monotonic() < deadline, f"{crd['metadata']['name']} is not established"
             time.sleep(0.05)
 
 
-def _is_served(client: ApiServer, name: str, plural: str) -> bool:
+def _is_served(client: ApiServer, crd: Mapping[str, Any]) -> bool:
     """Established, and its paths answer: the handler follows the condition a moment later."""
-    conditions = client.get(f"{_CRDS}/{name}").get("status", {}).get("conditions", ())
+    conditions = client.get(f"{CRDS}/{crd['metadata']['name']}").get("status", {}).get("conditions") or ()
     established = any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
-    return established and client.send("GET", f"/apis/marquee.dev/v1alpha1/{plural}").accepted
+    spec = crd["spec"]
+    version = next(version["name"] for version in spec["versions"] if version["served"])
+    return established and client.send("GET", f"/apis/{spec['group']}/{version}/{spec['names']['plural']}").accepted

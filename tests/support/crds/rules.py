@@ -18,6 +18,7 @@ _RULES: Final = frozenset(
         "maxLength",
         "minimum",
         "maximum",
+        "minItems",
         "maxItems",
         "minProperties",
         "maxProperties",
@@ -87,7 +88,7 @@ def _rules_in(found: Rule, node: dict[str, Any]) -> list[Rule]:
             return [replace(found, keyword="cel", value=entry) for entry in found.value]
         case "x-kubernetes-list-type":
             keys = tuple(node.get("x-kubernetes-list-map-keys", ()))
-            return [replace(found, keyword="unique", value=keys)] if found.value == "map" else []
+            return [replace(found, keyword="unique", value=keys)] if found.value in {"map", "set"} else []
         case keyword if keyword in _RULES:
             return [found]
         case keyword if keyword in _NO_RULES:

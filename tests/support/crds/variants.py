@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from tests.support.crds.linked import Body, Place, beside_others, settle
 from tests.support.crds.rules import ITEM, VALUE, Path, Rule, location
-
-Body = dict[str, Any]
-Place = tuple[str | int, ...]
-"""Keys and indexes from the object to one value in it."""
 
 _DIGEST: Final = "sha256:" + "0" * 64
 _STATUS: Final[Body] = {
-    "phase": "Draining",
+    "phase": "Canary",
     "conditions": [
         {
             "type": "Ready",
             "status": "True",
-            "reason": "Draining",
+            "reason": "Collecting",
             "message": "revision lead-scoring-2024-11 serves",
             "lastTransitionTime": "2024-11-22T12:00:00Z",
             "observedGeneration": 3,
@@ -28,23 +26,93 @@ _STATUS: Final[Body] = {
     ],
     "stable": {"revision": "lead-scoring-2024-11", "digest": _DIGEST, "since": "2024-11-22T12:00:00Z"},
     "canary": {"revision": "lead-scoring-2024-12", "digest": _DIGEST, "since": "2024-12-22T12:00:00Z"},
+    "rollout": {
+        "name": "lead-scoring-7",
+        "revision": "lead-scoring-2024-12",
+        "plan": "0123456789abcdef",
+        "step": 1,
+        "progress": "2 of 3",
+        "weight": 25,
+        "started": "2024-12-22T12:00:00Z",
+        "stepStarted": "2024-12-22T13:00:00Z",
+        "verdict": "Hold",
+        "message": "no verdict yet",
+        "traffic": {"exposuresPerHour": 120000, "outcomesPerMillion": 40000},
+        "shortfall": "step 2 at 25 % needs about 9 h",
+        "realised": "20 % of connections, by 1 of 5 pods",
+        "evidence": [
+            {
+                "metric": "revenue",
+                "counts": "310 of 5020, 912 of 15011",
+                "harm": "0.4 of 20",
+                "nonInferiority": "3 of 20",
+            }
+        ],
+        "counts": [
+            {
+                "step": 1,
+                "arm": "canary",
+                "exposures": 5020,
+                "requests": 6100,
+                "errors": 2,
+                "slow": 31,
+                "outcomes": {"revenue": {"successes": 310, "sum": "930012", "sumOfSquares": "4100200300"}},
+            }
+        ],
+        "forecast": "about 3 h",
+        "result": "Promoted",
+    },
+    "drift": {
+        "revision": "lead-scoring-2024-11",
+        "verdict": "Investigate",
+        "window": "2024-11-22T00:00:00Z",
+        "rows": 12031,
+        "message": "what the model sees differs from its baseline",
+        "estimatedAuc": 0.771,
+        "usualAuc": 0.774,
+        "suspects": [{"feature": "age", "stabilityIndex": 0.021, "pValue": 0.00001}],
+    },
     "selector": "marquee.dev/model=lead-scoring",
     "url": "http://lead-scoring.crm.svc",
 }
 """A status with every field, since samples of users have none."""
 
+
+def _cron(length: int) -> str:
+    minutes = "0" if length % 2 else "00"
+    return minutes + ",0" * ((length - len(minutes) - 8) // 2) + " * * * *"
+
+
+def _moment(length: int) -> str:
+    return "2024-11-22T12:00:00." + "0" * (length - 21) + "Z"
+
+
 _TEXTS: Final[dict[str, Callable[[int], str]]] = {
     "spec.serving.service": lambda length: "a" * (length - 2) + ":A",
     "spec.serving.resources.requests.{}": lambda length: "1" * length,
     "spec.serving.resources.limits.{}": lambda length: "1" * length,
+    "spec.serving.gpu.resource": lambda length: "a" * (length - 2) + "/a",
+    "spec.serving.cost.currency": lambda length: "E" * length,
+    "spec.serving.triton.resources.requests.{}": lambda length: "1" * length,
+    "spec.serving.triton.resources.limits.{}": lambda length: "1" * length,
+    "spec.scaling.schedule[0].start": _cron,
+    "spec.scaling.schedule[0].end": _cron,
+    "spec.drift.calendar[0].start": lambda length: "2026-11-27" + "0" * (length - 10),
+    "spec.drift.calendar[0].end": lambda length: "2026-11-30" + "0" * (length - 10),
     "spec.artifact.uri": lambda length: "s3://" + "a" * max(0, length - 5),
     "spec.artifact.digest": lambda length: _DIGEST + "0" * (length - 71),
-    "status.conditions[0].lastTransitionTime": lambda length: "2024-11-22T12:00:00." + "0" * (length - 21) + "Z",
-    "status.stable.since": lambda length: "2024-11-22T12:00:00." + "0" * (length - 21) + "Z",
-    "status.canary.since": lambda length: "2024-11-22T12:00:00." + "0" * (length - 21) + "Z",
+    "spec.traffic.pathPrefix": lambda length: "/" + "a" * (length - 1),
+    "status.conditions[0].lastTransitionTime": _moment,
+    "status.stable.since": _moment,
+    "status.canary.since": _moment,
+    "status.rollout.started": _moment,
+    "status.drift.window": _moment,
+    "status.rollout.stepStarted": _moment,
 }
 """Texts of a given length where not every text will do."""
 
+_CLASSES: Final = frozenset({"spec.scaling.class", "spec.serving.class"})
+"""Values that each ask for other fields, or for fewer."""
 _SHORTEST: Final = {"spec.artifact.uri": len("s3://a")}
 """Where another rule asks for more than the minimum length."""
 
@@ -109,7 +177,7 @@ def _short_texts(rule: Rule, _: Any) -> tuple[Sequence[Any], Any]:
 
 def _enum(rule: Rule, known: Any) -> tuple[Sequence[Any], Any]:
     """Every value, except where the others ask for further fields; the samples have those."""
-    return [known] if location(rule.path) == "spec.scaling.class" else rule.value, "Unheard-Of"
+    return [known] if location(rule.path) in _CLASSES else rule.value, "Unheard-Of"
 
 
 _KEYWORDS: Final = {
@@ -117,10 +185,14 @@ _KEYWORDS: Final = {
     "maxLength": _Keyword(
         "may not be more than {}", lambda rule, _: ([_text(rule, rule.value)], _text(rule, rule.value + 1))
     ),
-    "minimum": _Keyword("should be greater than or equal to {}", lambda rule, _: ([rule.value], rule.value - 1)),
-    "maximum": _Keyword("should be less than or equal to {}", lambda rule, _: ([rule.value], rule.value + 1)),
+    "minimum": _Keyword("should be greater than or equal to {}", lambda rule, _: ([rule.value], _past(rule, -1))),
+    "maximum": _Keyword("should be less than or equal to {}", lambda rule, _: ([rule.value], _past(rule, +1))),
     "maxItems": _Keyword(
         "must have at most {} items", lambda rule, known: ([_items(known, rule.value)], _items(known, rule.value + 1))
+    ),
+    "minItems": _Keyword(
+        "should have at least {} items",
+        lambda rule, known: ([_items(known, rule.value)], _items(known, rule.value - 1)),
     ),
     "minProperties": _Keyword(
         "should have at least {} properties",
@@ -138,16 +210,18 @@ _KEYWORDS: Final = {
 
 
 def _items(known: list[Any], count: int) -> list[Any]:
-    """``count`` items; those of a list-map get keys of their own."""
-    made = [copy.deepcopy(known[0]) for _ in range(count)]
-    for index, item in enumerate(made):
-        if "type" in item:
-            item["type"] = f"Condition{index}"
-    return made
+    return [beside_others(copy.deepcopy(known[0]), index) for index in range(count)]
 
 
 def _entries(known: Body, count: int) -> Body:
     return {f"example.com/key-{index}": next(iter(known.values())) for index in range(count)}
+
+
+def _past(rule: Rule, direction: int) -> float:
+    """The next number that the rule refuses: for a fraction the nearest that a 64-bit float can say."""
+    if isinstance(rule.value, int):
+        return rule.value + direction
+    return math.nextafter(rule.value, direction * math.inf)
 
 
 def _with(base: Body, place: Place, value: Any) -> Body:
@@ -158,27 +232,23 @@ def _with(base: Body, place: Place, value: Any) -> Body:
         del parent[place[-1]]
     else:
         parent[place[-1]] = value
-    match place:
-        case ("spec", "scaling", "minReplicas") if "maxReplicas" in parent:
-            body["spec"]["scaling"]["maxReplicas"] = 1000
-        case ("spec", "scaling", "maxReplicas"):
-            body["spec"]["scaling"]["minReplicas"] = 1
-        case ("spec", "serving", "resources", "requests"):
-            body["spec"]["scaling"] = {"class": "None"}
-        case ("spec", "model") if isinstance(value, str):
-            body["metadata"]["name"] = f"{value}-1"
+        settle(body, place)
     return body
 
 
 def _find(kind: str, path: Path, valid: Iterable[Body]) -> tuple[Body, Place]:
-    """A sample that has something at ``path``, and where."""
-    for sample in valid:
+    """A sample that has something at ``path``, and where; those in which most fields may not be set come last."""
+    for sample in sorted(valid, key=_is_judged_only):
         if sample["kind"] != kind:
             continue
         body = sample | {"status": _STATUS} if path[:1] == ("status",) else sample
         for place in _places(body, path):
             return body, place
     raise LookupError(f"no file in crds/samples/valid has {kind} {location(path)}: add it to one, or add one")
+
+
+def _is_judged_only(sample: Body) -> bool:
+    return bool(sample["spec"].get("serving", {}).get("class") == "External")
 
 
 def _places(value: Any, path: Path) -> Iterator[Place]:

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_revision import ModelRevision
+from marquee.api.scaling import ScalingClass
 from marquee.api.types import timestamp
 from marquee.control.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
+    SCALED_OBJECT,
     SERVICE,
     SERVICE_ACCOUNT,
     Kind,
 )
 from marquee.control.observe import transforms
-from marquee.control.render import children, deployment, names
-from marquee.control.snapshot import Child, Defaults, DeploymentState, PodState, ProbeResult, Snapshot
+from marquee.control.render import children, deployment, names, scaling
+from marquee.control.snapshot import (
+    Child,
+    Defaults,
+    DeploymentState,
+    Keda,
+    PodState,
+    ProbeResult,
+    ScaledObjectState,
+    Snapshot,
+)
 from tests.support import samples
 
 NOW: Final = datetime(2024, 11, 22, 12, 0, 0, tzinfo=UTC)
@@ -153,6 +164,7 @@ def snapshot(
     spec_error: str = "",
     generation: int = 1,
     pod: Mapping[str, Any] | None = None,
+    keda: Keda | None = None,
     **spec: Any,
 ) -> Snapshot:
     """A model with its children as the operator itself would have left them.
@@ -173,6 +185,7 @@ def snapshot(
         spec_error: Why the newest spec could not be read.
         generation: Of the model.
         pod: ``spec.serving``, changed since the children were written.
+        keda: KEDA, when the cluster has it: it scales the serving revision where the spec says so.
         **spec: Other blocks of the spec.
 
     """
@@ -195,7 +208,22 @@ def snapshot(
         defaults=defaults,
         now=NOW,
         spec_error=spec_error,
+        keda=keda,
+        scaled_objects=tuple(_scaled_objects(model, serving, keda)),
     )
+
+
+def a_scaled_object(
+    model: MarketingModel, revision: str, keda: Keda, *, trouble: str | None = "", floor: int | None = None
+) -> ScaledObjectState:
+    """A ScaledObject as it is outside of a rollout."""
+    arm = scaling.ScaledArm(revision, model.spec.scaling.min_replicas if floor is None else floor)
+    return ScaledObjectState(stored(SCALED_OBJECT, scaling.scaled_object(model, arm, keda)), trouble)
+
+
+def _scaled_objects(model: MarketingModel, serving: str | None, keda: Keda | None) -> Iterator[ScaledObjectState]:
+    if keda is not None and serving is not None and model.spec.scaling.class_ is ScalingClass.KEDA:
+        yield a_scaled_object(model, serving, keda)
 
 
 def _deployment(model: MarketingModel, name: str, arm: Arm) -> DeploymentState:
@@ -238,6 +266,6 @@ def _children(
             }
         manifest = children.service(model, revision=serving, annotations=annotations)
         found.append(stored(SERVICE, manifest, deleting=service_deleting))
-        if (autoscaler := children.horizontal_pod_autoscaler(model, revision=serving)) is not None:
+        if (autoscaler := scaling.horizontal_pod_autoscaler(model, revision=serving)) is not None:
             found.append(stored(HORIZONTAL_POD_AUTOSCALER, autoscaler))
     return found

@@ -6,10 +6,9 @@ template changes, and carries out plans write by write, so that a test can stop 
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Final, cast
@@ -19,14 +18,14 @@ import orjson
 from marquee.api.types import timestamp
 from marquee.contract.pod import Failure, FailureReason
 from marquee.control.decide import decide
-from marquee.control.decide.plan import Apply, Delete, Plan, Probe, Scale
-from marquee.control.kinds import DEPLOYMENT, POD, SERVICE, Kind
+from marquee.control.decide.plan import Apply, Declare, Delete, Entry, Plan, Probe, Scale, Stamp
+from marquee.control.kinds import DEPLOYMENT, HTTP_ROUTE, POD, SCALED_OBJECT, SERVICE, Kind
 from marquee.control.observe import transforms
 from marquee.control.observe.children import Children, Owned
 from marquee.control.observe.observer import Observer
 from marquee.control.observe.resources import Resources
 from marquee.control.render import names
-from marquee.control.snapshot import Defaults, ProbeResult, Snapshot
+from marquee.control.snapshot import Defaults, Keda, ProbeResult, Reading, Snapshot
 from tests.support import samples
 from tests.unit.control.builders import DEFAULTS, MODEL, NAMESPACE, NOW, digest_of
 
@@ -34,6 +33,8 @@ Body = dict[str, Any]
 ObjectKey = tuple[Kind, str]
 SETTLE_ROUNDS: Final = 80
 QUIET_ROUNDS: Final = 3
+_OF_THEIR_OWN: Final = (DEPLOYMENT, HTTP_ROUTE, SCALED_OBJECT)
+"""Kinds of which the status is read too."""
 
 
 class Behaviour(Enum):
@@ -66,6 +67,10 @@ class World:
     """Revisions of which a pod has passed a probe, ever."""
     first_served: set[str] = field(default_factory=set)
     """Revisions that the Service was made for while none had ever served."""
+    keda: Keda | None = None
+    """None: the cluster has none."""
+    wished: dict[str, int] = field(default_factory=dict)
+    """Pods of a revision that KEDA's triggers come to; 0 unless given."""
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _writes_left: int | None = None
 
@@ -116,18 +121,27 @@ class World:
         """Pods of a revision that take requests."""
         return sum(_is_ready(pod) for pod in self._pods_of(revision))
 
+    def reading(self) -> Reading | None:
+        """What the operator knows of the ledger; None: it has none."""
+        return None
+
     def snapshot(self) -> Snapshot:
         """What the operator would observe, through its own caches and transforms."""
         resources = Resources()
-        resources.put_model(copy.deepcopy(self.model))
+        resources.put_model(_copy(self.model))
         for body in self.revisions.values():
             resources.put_revision(body)
         observer = Observer(
-            resources, cast("Children", _Cache(self)), lambda _: self.probe, self.defaults, lambda: self.now
+            resources,
+            cast("Children", _Cache(self)),
+            lambda _: self.probe,
+            self.defaults,
+            lambda: self.now,
+            keda=self.keda or Keda(),
         )
         observed = observer.observe((NAMESPACE, MODEL))
         assert observed is not None
-        return observed
+        return replace(observed, ledger=self.reading())
 
     # what the operator does
 
@@ -149,6 +163,12 @@ class World:
         self.probe = None
 
     def _act(self, plan: Plan) -> None:
+        if plan.declare is not None:
+            self._declare(plan.declare)
+        if plan.stamp is not None:
+            self._stamp(plan.stamp)
+        if plan.entries:
+            self._enter(plan.entries)
         for apply in plan.applies:
             self._apply(apply)
         for scale in plan.scales:
@@ -157,6 +177,8 @@ class World:
             self._probe(plan.probe)
         for delete in plan.deletes:
             self._delete(delete)
+        if plan.end_stamping is not None:
+            self._end_stamping(plan.end_stamping)
         status = plan.status.model_dump(mode="json", by_alias=True, exclude_none=True)
         if plan.probe is None and status != self.model.get("status"):
             self._write("status")
@@ -169,11 +191,23 @@ class World:
             self._writes_left -= 1
         self.writes.append(what)
 
+    def _declare(self, declare: Declare) -> None:
+        raise AssertionError(f"there is no ledger to declare {declare.rollout} to")
+
+    def _stamp(self, stamp: Stamp) -> None:
+        raise AssertionError(f"there is no ledger to tell of a step of {stamp.rollout}")
+
+    def _enter(self, entries: tuple[Entry, ...]) -> None:
+        raise AssertionError(f"there is no audit log to enter {entries[-1].decision} in")
+
+    def _end_stamping(self, rollout: str) -> None:
+        raise AssertionError(f"there is no ledger to tell of the end of {rollout}")
+
     def _apply(self, apply: Apply) -> None:
         key = (apply.kind, apply.manifest["metadata"]["name"])
         self._write(f"apply {apply.kind.kind} {key[1]}")
         old = self.objects.get(key)
-        if apply.kind == SERVICE and old is None and "stable" not in self.model.get("status", {}):
+        if key == (SERVICE, MODEL) and old is None and "stable" not in self.model.get("status", {}):
             self.first_served.add(apply.manifest["spec"]["selector"][names.LABEL_REVISION])
         new = with_defaults(apply.kind, apply.manifest)
         new["metadata"]["uid"] = old["metadata"]["uid"] if old else self._next()
@@ -218,7 +252,24 @@ class World:
         for kind, name in list(self.objects):
             if kind == DEPLOYMENT:
                 self._roll(name)
+            if kind == SCALED_OBJECT and self.keda is not None:
+                self._autoscale(name)
         return before != orjson.dumps([list(self.objects.values()), self.pods], option=orjson.OPT_SORT_KEYS)
+
+    def _autoscale(self, name: str) -> None:
+        """One step of KEDA and the autoscaler that it makes."""
+        scaled = self.objects[SCALED_OBJECT, name]
+        scaled["status"] = {"conditions": [{"type": "Ready", "status": "True"}]}
+        spec, target = scaled["spec"], self.objects.get((DEPLOYMENT, scaled["spec"]["scaleTargetRef"]["name"]))
+        if target is None:
+            return
+        now = target["spec"]["replicas"]
+        number = min(max(self.wished.get(name, 0), spec["minReplicaCount"]), spec["maxReplicaCount"])
+        if "advanced" in spec and number < now:  # the only rules that these models ever have: it is held
+            number = now
+        if number != now:
+            target["spec"]["replicas"] = number
+            target["metadata"]["generation"] += 1
 
     def settle(self) -> None:
         """Let everybody work until nothing happens any more, however much time passes."""
@@ -235,7 +286,7 @@ class World:
     def _run(self, pod: Body) -> None:
         """One step of a kubelet."""
         behaviour = self.behaviours[_label(pod, names.LABEL_REVISION)]
-        ready = behaviour in (Behaviour.GOOD, Behaviour.WRONG)
+        ready = behaviour in (Behaviour.GOOD, Behaviour.WRONG) and self._is_up(pod)
         pod["status"]["conditions"] = [{"type": "Ready", "status": "True" if ready else "False"}]
         if behaviour is Behaviour.BROKEN:
             failure = Failure(reason=FailureReason.DIGEST_MISMATCH, message="manifest.json has another digest")
@@ -243,6 +294,10 @@ class World:
             pod["status"]["containerStatuses"] = [
                 {"name": "predictor", "restartCount": 1, "lastState": {"terminated": terminated}, "state": {}}
             ]
+
+    def _is_up(self, _: Body) -> bool:
+        """Whether nothing from outside keeps a pod from answering."""
+        return True
 
     def _roll(self, name: str) -> None:
         """One step of the Deployment controller: surge 1, unavailable 0."""
@@ -311,8 +366,16 @@ class _Cache:
         return Owned(
             deployments=tuple(transforms.deployment(kind, body) for (kind, _), body in objects if kind == DEPLOYMENT),
             pods=tuple(transforms.pod(POD, body) for body in self.world.pods.values()),
-            others=tuple(transforms.child(kind, body) for (kind, _), body in objects if kind != DEPLOYMENT),
+            others=tuple(transforms.child(kind, body) for (kind, _), body in objects if kind not in _OF_THEIR_OWN),
+            scaled_objects=tuple(
+                transforms.scaled_object(kind, body) for (kind, _), body in objects if kind == SCALED_OBJECT
+            ),
+            route=next((transforms.route(kind, body) for (kind, _), body in objects if kind == HTTP_ROUTE), None),
         )
+
+    def serves(self, kind: Kind) -> bool:
+        """Whether the cluster has that kind."""
+        return kind != SCALED_OBJECT or self.world.keda is not None
 
 
 def _label(body: Body, key: str) -> str:
@@ -329,7 +392,7 @@ def _hash(template: Body) -> str:
 
 def with_defaults(kind: Kind, manifest: Body) -> Body:
     """The manifest as the API server stores it: the defaults that it adds to each kind, and quantities in its words."""
-    body = copy.deepcopy(manifest)
+    body = _copy(manifest)
     if kind == DEPLOYMENT:
         pod = body["spec"]["template"]["spec"]
         pod |= {"restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler"}
@@ -344,5 +407,12 @@ def with_defaults(kind: Kind, manifest: Body) -> Body:
                     name: {"1000m": "1", "0.5": "500m"}.get(str(value), value) for name, value in amounts.items()
                 }
     if kind == SERVICE:
-        body["spec"] |= {"clusterIP": "198.18.64.7", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}
+        added = {"clusterIP": "198.18.64.7", "sessionAffinity": "None", "internalTrafficPolicy": "Cluster"}
+        body["spec"] = added | body["spec"]
     return body
+
+
+def _copy(body: Body) -> Body:
+    """As it is after it has been sent, in a fraction of the time that a deep copy of objects takes."""
+    copied: Body = orjson.loads(orjson.dumps(body))
+    return copied

@@ -18,6 +18,8 @@ from marquee.evidence.forecasting import (
     forecast_harm,
     information,
     outcomes_to_verdict,
+    seconds_to_promotion,
+    seconds_to_rollback,
     seconds_to_verdict,
     steps_that_cannot_conclude,
 )
@@ -149,3 +151,39 @@ class TestPlans:
         (found,) = steps_that_cannot_conclude([PlannedStep(5, HOUR)], BUSY, HIGHER, margin=0.05, alpha=0.05)
         alone = seconds_to_verdict(noninferiority(HIGHER, 0.05), BUSY, true_delta=0.0, share=0.05, alpha=0.05)
         assert found.needed_seconds == pytest.approx(alone)
+
+
+class TestStepsMinimum:
+    """What a step must have seen takes its time too."""
+
+    def needed(self, *steps: PlannedStep, traffic: Traffic = BUSY) -> tuple[float, ...]:
+        return seconds_to_promotion(steps, traffic, HIGHER, margin=0.05, alpha=0.05)
+
+    def test_a_minimum_of_exposures_that_is_out_of_reach(self) -> None:
+        """A million of the canary's at a twentieth of the traffic is more than the evidence needs, and told."""
+        plain, asking = PlannedStep(5, 100 * HOUR), PlannedStep(5, 100 * HOUR, min_exposures=50_000_000)
+        assert self.needed(asking)[0] == pytest.approx(50_000_000 / (BUSY.exposures_per_hour * 0.05) * HOUR)
+        assert self.needed(plain)[0] < self.needed(asking)[0]
+        (found,) = steps_that_cannot_conclude([asking], BUSY, HIGHER, margin=0.05, alpha=0.05)
+        assert found.needed_seconds == self.needed(asking)[0]
+
+    def test_a_minimum_of_time_is_the_least(self) -> None:
+        """However much traffic there is."""
+        flood = Traffic(1e12, 0.5)
+        assert self.needed(PlannedStep(50, min_duration_seconds=HOUR), traffic=flood) == (HOUR,)
+
+    def test_without_traffic_nothing_is_ever_passed(self) -> None:
+        """Not even a step that asks for nobody."""
+        idle = Traffic(0, 0.04)
+        assert self.needed(PlannedStep(5, min_exposures=1), PlannedStep(50), traffic=idle) == (math.inf, math.inf)
+
+    def test_each_step_has_its_time(self) -> None:
+        """A later one needs less, since what was seen before counts; one of no weight needs none."""
+        first, second, none = self.needed(PlannedStep(50), PlannedStep(50), PlannedStep(0))
+        assert first > second >= 0.0 == none
+
+    @pytest.mark.parametrize("loss", [0.5, 0.2, 0.1])
+    def test_a_smaller_share_takes_longer_to_show_a_loss(self, loss: float) -> None:
+        """And so does a smaller loss."""
+        small, half = (seconds_to_rollback(BUSY, HIGHER, loss=loss, weight=w, alpha=0.05) for w in (5, 50))
+        assert half < small < seconds_to_rollback(BUSY, HIGHER, loss=loss / 2, weight=5, alpha=0.05)

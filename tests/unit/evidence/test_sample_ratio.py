@@ -99,7 +99,7 @@ def test_each_next_exposure_is_a_fair_bet() -> None:
 
 
 def test_a_rollout_of_several_steps_has_expectation_one() -> None:
-    """The average over the plan's steps, enumerated over two steps of three, with two weights."""
+    """Enumerated over two steps of three, with two weights."""
     total = 0.0
     for first, second in product(range(9), range(7)):
         chance = math.comb(8, first) * 0.1**first * 0.9 ** (8 - first) * math.comb(6, second) * 0.5**6
@@ -121,15 +121,32 @@ def test_a_mismatch_is_found_and_named() -> None:
 
 
 def test_good_steps_do_not_hide_a_bad_one() -> None:
-    """Each planned step costs ln(steps) once; a product would have lost more with every good step."""
+    """The plan costs ln(2 steps) once; the product alone would have lost more with every good step."""
     good = [a_cohort(Tally(100_000, 100_000, 0, 0), step=step, weight=50) for step in range(3)]
     bad = a_cohort(Tally(20_600, 19_400, 0, 0), step=3, weight=50)
     alone = log_e_of_split((20_600, 19_400), (0.5, 0.5))
     among = check_split([*good, bad], steps=4)
     product_of_steps = alone + 3 * log_e_of_split((100_000, 100_000), (0.5, 0.5))
     assert product_of_steps < math.log(1000)
-    assert alone - math.log(4) <= among.log_e <= alone
+    assert alone - math.log(2 * 4) <= among.log_e <= alone
     assert among.mismatch
+
+
+def test_a_mismatch_in_every_step_adds_up() -> None:
+    """Steps that are too short to show it alone show it together: ln 2 is what that costs."""
+    short = [a_cohort(Tally(288, 4_512, 0, 0), step=step, weight=5) for step in range(3)]
+    alone = log_e_of_split((288, 4_512), (0.05, 0.95))
+    assert alone < math.log(1000)
+    together = check_split(short, steps=4)
+    assert together.mismatch
+    assert 3 * alone - math.log(2) <= together.log_e <= 3 * alone
+
+
+def test_a_plan_of_one_step_pays_for_no_other() -> None:
+    """Product and average are the same there."""
+    assert check_split([a_cohort(Tally(90, 910, 0, 0), weight=5)], steps=1).log_e == pytest.approx(
+        log_e_of_split((90, 910), (0.05, 0.95)), abs=1e-12
+    )
 
 
 def test_periods_of_a_step_are_one_split() -> None:

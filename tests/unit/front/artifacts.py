@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from onnx import TensorProto, helper
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
 
 from marquee.contract.manifest import (
     MANIFEST_NAME,
@@ -84,6 +85,23 @@ def boosted_graph(*, features: int = 50, trees: int = 100, depth: int = 5, seed:
     attributes |= {"n_targets": 1, "post_transform": "LOGISTIC", "domain": "ai.onnx.ml"}
     ensemble = helper.make_node("TreeEnsembleRegressor", ["inputs"], ["scores"], **attributes)
     return _graph([ensemble], [], features, "inputs", "scores", "rows", ["rows", 1])
+
+
+def deep_graph(*, features: int = 50, width: int = 32, layers: int = 400, seed: int = 7) -> bytes:
+    """Many narrow dense layers and one output: to call each costs more than to multiply one row or sixteen by it."""
+    random_numbers = np.random.default_rng(seed)
+    nodes, constants, before, size = [], [], "inputs", features
+    for layer, columns in enumerate([width] * layers + [1]):
+        weights = random_numbers.standard_normal((size, columns), dtype=np.float32) * np.float32((2 / size) ** 0.5)
+        constants.append(numpy_helper.from_array(weights, f"weights{layer}"))
+        if columns == 1:
+            nodes.append(helper.make_node("MatMul", [before, f"weights{layer}"], ["sums"]))
+            nodes.append(helper.make_node("Tanh", ["sums"], ["scores"]))
+        else:
+            nodes.append(helper.make_node("MatMul", [before, f"weights{layer}"], [f"sums{layer}"]))
+            nodes.append(helper.make_node("Relu", [f"sums{layer}"], [f"layer{layer}"]))
+        before, size = f"layer{layer}", columns
+    return _graph(nodes, constants, features, "inputs", "scores", "rows", ["rows", 1])
 
 
 def _graph(

@@ -91,6 +91,7 @@ def log() -> StringIO:
 def empty_front(log: StringIO) -> Front:
     """A front whose model is not there yet."""
     return Front(
+        namespace="ns",
         model="fixture",
         revision="fixture-1",
         max_request_bytes=LIMIT,
@@ -102,7 +103,7 @@ def empty_front(log: StringIO) -> Front:
 @pytest.fixture
 def front(empty_front: Front, predictor: Predictor, behind: Behind) -> Front:
     """A front that serves the scorer of leads."""
-    endpoints = Endpoints(predictor, model="fixture", revision="fixture-1", metrics=empty_front.metrics)
+    endpoints = Endpoints(predictor, namespace="ns", model="fixture", revision="fixture-1", metrics=empty_front.metrics)
     empty_front.serve(endpoints, behind)
     return empty_front
 

@@ -79,7 +79,7 @@ class Pod:
 
     def get(self, path: str, *, port: int | None = None) -> tuple[int, bytes]:
         """Status and body of a GET on a new connection."""
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=_START_SECONDS)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

@@ -11,9 +11,10 @@ import httpx
 import orjson
 import pytest
 
+from bentos.front.admission import MAX_WAITING
 from bentos.front.app import Front
 from bentos.front.asgi import Message
-from bentos.front.predictor import MAX_WAITING, Predictor
+from bentos.front.predictor import Predictor
 from tests.unit.front.conftest import LIMIT, SCORE, VALID, Behind
 
 Errors = list[dict[str, str]]

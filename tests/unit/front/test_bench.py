@@ -1,4 +1,4 @@
-"""The benchmark's own arithmetic: reading wrk, goals, and the file that a run leaves."""
+"""The benchmarks' own arithmetic: reading wrk and h2load, goals, and the file that a run leaves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.bench.front.load import Load, parse_wrk
+from tests.bench.overload.answers import goodput, parse_log, rate, recovery_seconds, shed_p99_milliseconds
+from tests.bench.overload.clients import Crowd
 from tests.bench.report import Goal, table, write_report
 
 WRK = """Running 4s test @ http://127.0.0.1:8080/predict
@@ -23,9 +25,10 @@ Requests/sec:  11425.75
 @pytest.mark.parametrize(
     ("p99", "requests", "duration", "load"),
     [
-        ("3.36ms", 45_703, "4.00s", Load(11_425.75, 3.36)),
-        ("980.00us", 100, "500.00ms", Load(200.0, 0.98)),
-        ("1.25s", 120, "2.00m", Load(1.0, 1_250.0)),
+        ("3.36ms", 45_703, "4.00s", Load(45_703, 11_425.75, 1.31, 3.36)),
+        ("980.00us", 100, "500.00ms", Load(100, 200.0, 1.31, 0.98)),
+        ("1.61s ", 120, "2.00m", Load(120, 1.0, 1.31, 1_610.0)),
+        ("1.25s", 120, "2.00m", Load(120, 1.0, 1.31, 1_250.0)),
     ],
 )
 def test_wrks_units_are_understood(p99: str, requests: int, duration: str, load: Load) -> None:
@@ -33,6 +36,7 @@ def test_wrks_units_are_understood(p99: str, requests: int, duration: str, load:
     measured = parse_wrk(WRK.format(p99=p99, requests=requests, duration=duration))
     assert measured.requests_per_second == pytest.approx(load.requests_per_second)
     assert measured.p99_milliseconds == pytest.approx(load.p99_milliseconds)
+    assert (measured.requests, measured.p50_milliseconds) == (load.requests, load.p50_milliseconds)
 
 
 @pytest.mark.parametrize("line", ["  Non-2xx or 3xx responses: 1\n", "  Socket errors: connect 0, read 1\n", None])
@@ -41,6 +45,33 @@ def test_a_run_with_failed_requests_is_no_measurement(line: str | None) -> None:
     report = "" if line is None else WRK.format(p99="1.00ms", requests=1, duration="1.00s") + line
     with pytest.raises(RuntimeError):
         parse_wrk(report)
+
+
+LOG = ["1000000\t200\t40000", "1100000\t503\t2000", "1200000\t200\t300000", "1900000\t503\t9000", "1950000\t-1\t50000"]
+
+
+def test_the_figures_of_an_overload() -> None:
+    """Goodput is what came in time; the last answer that was lost, late or none ends the recovery."""
+    answers = parse_log(LOG)
+    assert [answer.status for answer in answers] == [200, 503, 200, 503, -1]
+    assert rate(answers) == pytest.approx(5)
+    assert goodput(answers, 0.1) == pytest.approx(1)
+    assert goodput(answers, 0.3) == pytest.approx(2)
+    assert shed_p99_milliseconds(answers) == pytest.approx(9)
+    assert recovery_seconds(answers, 1.5, 0.1) == pytest.approx(0.5)
+
+
+def test_without_sheds_and_failures_there_is_nothing_to_wait_for() -> None:
+    """A run in which all went well."""
+    answers = parse_log(LOG[:1])
+    assert shed_p99_milliseconds(answers) == 0
+    assert recovery_seconds(answers, 0.5, 0.1) == 0
+
+
+def test_a_rate_is_shared_by_the_clients() -> None:
+    """h2load takes it for each of them."""
+    assert Crowd(clients=200, requests=10, rate=3_000).options() == ["-c", "200", "-n", "10", "--rps=15.0000"]
+    assert Crowd(clients=16, requests=10).options() == ["-c", "16", "-n", "10"]
 
 
 def test_a_report_is_written_and_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

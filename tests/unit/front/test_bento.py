@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import sys
 import tomllib
@@ -49,6 +50,37 @@ def adopted(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(process, "_predictor", None)
     monkeypatch.setattr(process, "_settings", None)
     process.adopt(predictor, settings)
+
+
+@pytest.mark.usefixtures("adopted")
+async def test_a_service_on_demand_is_loaded_by_its_first_caller() -> None:
+    """Two who ask at once wait for one load; nobody pays for it before."""
+    loads: list[str] = []
+    async with bento.on_demand("bentos.generic.service:GenericModel", lambda: loads.append("loaded")) as behind:
+        await asyncio.sleep(0.01)
+        assert loads == []
+        transport = httpx.ASGITransport(behind)
+        async with httpx.AsyncClient(transport=transport, base_url="http://pod") as client:
+            answers = await asyncio.gather(*(client.get(path) for path in ("/docs.json", "/livez")))
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert loads == ["loaded"]
+
+
+async def test_a_service_on_demand_that_cannot_be_loaded_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    """Each caller gets the error; predictions do not depend on it."""
+    async with bento.on_demand("bentos.nowhere:Service", lambda: None) as behind:
+        transport = httpx.ASGITransport(behind)
+        async with httpx.AsyncClient(transport=transport, base_url="http://pod") as client:
+            for _ in range(2):
+                with pytest.raises(CannotServeError, match="no BentoML service that can be loaded"):
+                    await client.get("/docs.json")
+    assert "bentos.nowhere" in caplog.text
+
+
+async def test_a_service_that_nobody_asks_for_leaves_at_once() -> None:
+    """There is nothing to end."""
+    async with asyncio.timeout(1), bento.on_demand("bentos.nowhere:Service", lambda: None):
+        await asyncio.sleep(0)
 
 
 @pytest.fixture

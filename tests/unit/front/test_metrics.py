@@ -63,6 +63,10 @@ def test_errors_gauges_and_the_model_are_on_the_page() -> None:
     """Error kinds, rows, requests in flight, readiness, the model and the process all have a sample."""
     metrics = Metrics()
     metrics.count_errors([FieldError("/a", "x", "range"), FieldError("/b", "x", "range")])
+    metrics.ignore_header("marquee-cohort", "invalid")
+    ignored = samples(metrics, "marquee_predictor_ignored_headers_total")
+    assert ignored[("header", "marquee-cohort"), ("reason", "invalid")] == 1
+    assert ignored[("header", "marquee-bucket"), ("reason", "contradicts-unit")] == 0
     metrics.predictions, metrics.in_flight, metrics.ready = 7, 3, True
     assert samples(metrics, "marquee_predictor_validation_errors_total")[(("kind", "range"),)] == 2
     assert samples(metrics, "marquee_predictor_predictions_total") == {(): 7}
@@ -71,6 +75,10 @@ def test_errors_gauges_and_the_model_are_on_the_page() -> None:
     model = samples(metrics, "marquee_predictor_model_info")
     assert model == {(("artifact_digest", "sha256:1"), ("flavour", "onnx")): 1}
     assert samples(metrics, "process_resident_memory_bytes")[()] > 1e6
+
+
+async def page() -> bytes:
+    return b"page"
 
 
 @pytest.mark.parametrize(
@@ -86,7 +94,7 @@ def test_errors_gauges_and_the_model_are_on_the_page() -> None:
 async def test_the_listener_answers_scrapes_alone(request_: bytes, status: bytes) -> None:
     """One path, one method, one answer, then the connection ends."""
     listener = socket.create_server(("127.0.0.1", 0))
-    async with exposing(lambda: b"page", listener):
+    async with exposing(page, listener):
         reader, writer = await asyncio.open_connection(*listener.getsockname())
         writer.write(request_)
         answer = await reader.read()
@@ -98,7 +106,7 @@ async def test_the_listener_answers_scrapes_alone(request_: bytes, status: bytes
 async def test_the_listener_survives_bad_clients() -> None:
     """A head without end or a client that leaves does not keep the next scrape from being answered."""
     listener = socket.create_server(("127.0.0.1", 0))
-    async with exposing(lambda: b"page", listener):
+    async with exposing(page, listener):
         for head in (b"GET /metrics", b"x" * 40_000):
             _, writer = await asyncio.open_connection(*listener.getsockname())
             writer.write(head)

@@ -46,6 +46,15 @@ def test_the_document_has_the_shape_of_openapi(document: dict[str, Any]) -> None
     assert all(operation["responses"] for operation in operations)
 
 
+def test_headers_of_a_unit_are_documented(document: dict[str, Any]) -> None:
+    """Both ways to predict take the same optional headers."""
+    for path in ("/predict", "/v2/models/fixture/infer"):
+        parameters = document["paths"][path]["post"]["parameters"]
+        names = {parameter["name"] for parameter in parameters}
+        assert names == {"marquee-unit", "marquee-unit-hash", "marquee-bucket", "marquee-deadline-ms"}
+        assert all(parameter["in"] == "header" and not parameter["required"] for parameter in parameters)
+
+
 def test_every_reference_leads_somewhere_and_every_schema_is_one(document: dict[str, Any]) -> None:
     """No dangling reference, no keyword that JSON Schema does not know how to read."""
     schemas = document["components"]["schemas"]

@@ -15,6 +15,7 @@ from bentos.front.columns import CategoryColumn
 from bentos.front.openapi import inputs_schema
 from bentos.front.schema import MAX_ERRORS, InvalidInputError, Schema, escape
 from marquee.contract.manifest import CategoryField, InputField, NumberField
+from tests.support.examples import examples
 
 LARGEST = float(np.finfo(np.float64).max)
 FLOAT32 = float(np.finfo(np.float32).max)
@@ -92,7 +93,7 @@ def naive_value(field: InputField, value: object) -> float | None:
     return None if below or above else float(value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(schemas, documents)
 def test_the_validator_agrees_with_a_naive_one(fields: tuple[InputField, ...], document: object) -> None:
     """For any schema and document: the same row, or errors at the same places."""
@@ -106,7 +107,7 @@ def test_the_validator_agrees_with_a_naive_one(fields: tuple[InputField, ...], d
         np.testing.assert_array_equal(schema.encode(document), [row])
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(schemas, documents)
 def test_the_quick_way_never_says_yes_alone(fields: tuple[InputField, ...], document: object) -> None:
     """Whatever the quick way accepts, the slow way accepts with the same row."""
@@ -116,7 +117,7 @@ def test_the_quick_way_never_says_yes_alone(fields: tuple[InputField, ...], docu
         np.testing.assert_array_equal(quick, schema.walk(document))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(schemas, documents)
 def test_the_published_schema_accepts_the_same_rows(fields: tuple[InputField, ...], document: object) -> None:
     """A client that validates by /openapi.json comes to the same verdict as the pod."""

@@ -15,7 +15,9 @@ from bentos.front import bento, process
 from bentos.front.predictor import load_predictor
 from bentos.front.service import inputs_type
 from bentos.front.settings import Settings
+from marquee.contract.assignment import unit_hash
 from marquee.contract.manifest import CategoryField, InputField, NumberField, PythonRuntime
+from marquee.contract.prediction import Verifier, derive_secret
 from models.customer_value.schema import INPUTS, OUTPUTS
 from models.lead_scoring.schema import FIELDS
 from tests.unit.front.conftest import LEAD, VALID
@@ -55,11 +57,13 @@ async def test_a_typed_service_has_the_types_of_its_use_case(
     fields: tuple[InputField, ...],
     outputs: tuple[str, ...],
 ) -> None:
-    """It predicts what the front predicts, refuses what is out of bounds, and documents every field."""
+    """It predicts and signs as the front does, refuses what is out of bounds, and documents every field."""
     bento.prepare_environment(tmp_path / "bentoml")
     monkeypatch.setattr(Half, "outputs", outputs)
     runtime = PythonRuntime(entrypoint="tests.unit.front.test_services:Half")
-    pod = settings(runtime=runtime, inputs=fields, example=example(fields), outputs=outputs)
+    (tmp_path / "0").write_text(derive_secret(b"m" * 32, "ns/fixture").hex(), encoding="ascii")
+    key = {"prediction_key_path": tmp_path / "0"}
+    pod = settings(key, runtime=runtime, inputs=fields, example=example(fields), outputs=outputs)
     monkeypatch.setattr(process, "_predictor", None)
     monkeypatch.setattr(process, "_settings", None)
     process.adopt(load_predictor(pod), pod)
@@ -72,7 +76,8 @@ async def test_a_typed_service_has_the_types_of_its_use_case(
     assert reply.status_code == 200, reply.text
     body = reply.json()
     assert body["outputs"] == dict.fromkeys(outputs, 0.5)
-    assert len(body["predictionId"]) == 32
+    said = Verifier({0: b"m" * 32}.get).verify(body["predictionId"])
+    assert (said.cohort, said.unit) == (None, unit_hash("ns/fixture", "customer-7"))
     assert refused.status_code == 400
     assert all(f'"{field.name}"' in schema for field in fields)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bentos.front.schema import InvalidInputError, Schema
 from bentos.front.tensors import MAX_ROWS, parse_infer
 from marquee.contract.manifest import CategoryField, NumberField
+from tests.support.examples import examples
 from tests.unit.front.conftest import LEAD, SCORE, VALID
 
 SCHEMA = Schema(LEAD, largest=float(np.finfo(np.float32).max))
@@ -146,7 +147,7 @@ def test_a_field_called_inputs_is_a_field() -> None:
 cells = st.one_of(st.none(), st.booleans(), st.integers(-3, 6), st.floats(-3, 6), st.sampled_from(["a", "b"]))
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(st.tuples(cells, cells), min_size=1, max_size=5), st.booleans())
 def test_a_matrix_is_checked_like_its_rows(rows: list[tuple[object, object]], nested: bool) -> None:
     """A matrix is accepted exactly when each of its rows is, with categories written as indexes."""

@@ -15,20 +15,29 @@ NOT_SET: Final = {
     "http_host": "the probes come from outside of the pod, so the default is the only address that works",
     "catch_up_seconds": "bounds a wait that nobody has had a reason to change",
 }
+DEMAND_URL: Final = f"http://marquee-metrics.{chart.NAMESPACE}.svc:8081/demand"
 DIGEST: Final = "sha256:" + "ab" * 32
 
 
 def test_every_setting_of_the_operator_is_set() -> None:
     """No setting is out of reach of the chart's values, and the chart sets none that does not exist."""
-    assert {name.removeprefix(PREFIX).lower() for name in environment()} == (
+    own = {name for name in environment() if name.startswith(PREFIX)}
+    assert {name.removeprefix(PREFIX).lower() for name in own} == (
         {setting.name for setting in fields(Settings)} - NOT_SET.keys()
     )
 
 
 def test_default_values_are_the_default_settings() -> None:
-    """An operator that is started by hand does what one does that Helm installed."""
+    """An operator that is started by hand does what one does that Helm installed, but for the chart's own names."""
     given = {name: entry["value"] for name, entry in environment().items() if "value" in entry}
-    defaults = {"lease_name": chart.RELEASE}
+    defaults = {
+        "lease_name": chart.RELEASE,
+        "ledger_url": f"http://marquee-ledger.{chart.NAMESPACE}.svc:8090",
+        "demand_url": DEMAND_URL,
+        "audit_url": f"http://marquee-ledger.{chart.NAMESPACE}.svc:8090",
+        "audit_key_path": "/etc/marquee/audit-author/key",
+        "audit_author": f"{chart.NAMESPACE}/{chart.RELEASE}/operator",
+    }
     assert settings_from(given) == Settings(**defaults)  # type: ignore[arg-type]
 
 
@@ -37,6 +46,8 @@ def test_settings_come_from_their_values() -> None:
     environment_ = environment(
         {
             "watchNamespaces": ["growth", "retention"],
+            "ledger": {"enabled": False, "url": "http://ledger:8090"},
+            "keda": {"namespace": "keda"},
             "predictor": {
                 "image": {"repository": "registry.example.com/predictor", "tag": "2", "pullPolicy": "Always"},
                 "imagePullSecrets": ["one", "two"],
@@ -45,6 +56,8 @@ def test_settings_come_from_their_values() -> None:
                 "workers": 3,
                 "resyncSeconds": 60,
                 "probeTimeoutSeconds": 2.5,
+                "evidenceSeconds": 30,
+                "driftSeconds": 60,
                 "logLevel": "DEBUG",
                 "logFormat": "console",
             },
@@ -60,6 +73,14 @@ def test_settings_come_from_their_values() -> None:
         workers=3,
         resync_seconds=60,
         probe_timeout_seconds=2.5,
+        ledger_url="http://ledger:8090",
+        audit_key_path="/etc/marquee/audit-author/key",
+        audit_author=f"{chart.NAMESPACE}/{chart.RELEASE}/operator",
+        demand_url=DEMAND_URL,
+        demand_authentication=f"marquee-demand-{chart.NAMESPACE}",
+        demand_token_path="/etc/marquee/demand/token",
+        evidence_seconds=30,
+        drift_seconds=60,
         log_level="DEBUG",
         log_format="console",
     )
@@ -96,13 +117,33 @@ def test_pod_is_restricted() -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert "volumes" not in pod
+    assert all(mount["readOnly"] for mount in container()["volumeMounts"])
 
 
 def test_only_the_operators_pod_has_a_token() -> None:
     """The ServiceAccount gives no token to a pod that does not ask for it."""
     assert chart.the(chart.render(), "ServiceAccount")["automountServiceAccountToken"] is False
     assert pod_spec()["automountServiceAccountToken"] is True
+
+
+def test_token_for_the_ledger_is_projected_where_the_operator_looks() -> None:
+    """With a ledger the pod has a token for its audience alone, at the setting's path; nothing else changes."""
+    values = {"ledger": {"enabled": False, "url": "http://ledger:8090"}}
+    volume, _ = pod_spec(values)["volumes"]
+    mount, _ = container(values)["volumeMounts"]
+    (source,) = volume["projected"]["sources"]
+    assert source["serviceAccountToken"] == {"path": "token", "audience": "marquee-ledger", "expirationSeconds": 3600}
+    assert mount == {"name": volume["name"], "mountPath": "/var/run/secrets/marquee-ledger", "readOnly": True}
+    assert f"{mount['mountPath']}/token" == environment(values)[f"{PREFIX}LEDGER_TOKEN_PATH"]["value"]
+    without = {name: part for name, part in pod_spec(values).items() if name not in ("containers", "volumes")}
+    alone = pod_spec({"ledger": {"enabled": False}})
+    assert without == {name: part for name, part in alone.items() if name != "containers"}
+
+
+@pytest.mark.parametrize("url", ["ledger:8090", "ftp://ledger", "http://", "http://ledger?a=b"])
+def test_address_of_the_ledger_is_checked(url: str) -> None:
+    """Helm refuses what is no address, before anything starts."""
+    assert "ledger" in chart.refusal({"ledger": {"url": url}})
 
 
 def test_probes_ask_the_pages_of_the_operator() -> None:
@@ -120,7 +161,7 @@ def test_disruption_budget_needs_a_standby(replicas: int, budgets: int) -> None:
     """A single replica has no budget, which would block every node drain or mean nothing."""
     rendered = chart.render({"replicas": replicas})
     assert chart.the(rendered, "Deployment")["spec"]["replicas"] == replicas
-    assert len(chart.of_kind(rendered, "PodDisruptionBudget")) == budgets
+    assert len(chart.of_kind(chart.of_part(rendered, "operator"), "PodDisruptionBudget")) == budgets
 
 
 @pytest.mark.parametrize(

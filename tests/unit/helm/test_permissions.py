@@ -55,7 +55,7 @@ def test_cluster_wide_operator_has_one_cluster_role() -> None:
 
 def test_namespaced_operator_has_the_same_rules_in_each_namespace() -> None:
     """With watchNamespaces there is no ClusterRole for it, but a Role with the same rules in each of them."""
-    rendered = chart.render(NAMESPACED)
+    rendered = chart.of_part(chart.render(NAMESPACED), "operator")
     assert chart.of_kind(rendered, "ClusterRoleBinding") == []
     assert all(is_for_people(role) for role in chart.of_kind(rendered, "ClusterRole"))
     roles = {role["metadata"]["namespace"]: role for role in chart.of_kind(rendered, "Role")}
@@ -68,7 +68,7 @@ def test_bindings_mean_the_operators_account(values: dict[str, Any]) -> None:
     """Every binding gives to the release's ServiceAccount and to nobody else."""
     rendered = chart.render(values | {"serviceAccount": {"create": True, "name": "mine"}})
     pod = chart.the(rendered, "Deployment")["spec"]["template"]["spec"]
-    bindings = chart.of_kind(rendered, *RBAC[2:])
+    bindings = chart.of_kind(chart.of_part(rendered, "operator"), *RBAC[2:])
     assert len(bindings) >= 2
     for binding in bindings:
         assert binding["subjects"] == [
@@ -80,7 +80,7 @@ def test_bindings_mean_the_operators_account(values: dict[str, Any]) -> None:
 def test_existing_account_is_used() -> None:
     """An account that somebody else made is named and not made again."""
     rendered = chart.render({"serviceAccount": {"create": False, "name": "theirs"}})
-    assert chart.of_kind(rendered, "ServiceAccount") == []
+    assert chart.of_kind(chart.of_part(rendered, "operator"), "ServiceAccount") == []
     assert chart.the(rendered, "Deployment")["spec"]["template"]["spec"]["serviceAccountName"] == "theirs"
 
 
@@ -103,7 +103,8 @@ def test_people_get_marquees_kinds_with_the_clusters_own_roles() -> None:
 
 def operator_role() -> chart.Manifest:
     """The operator's ClusterRole of an installation for all namespaces."""
-    (role,) = [role for role in chart.of_kind(chart.render(), "ClusterRole") if not is_for_people(role)]
+    roles = chart.of_kind(chart.of_part(chart.render(), "operator"), "ClusterRole")
+    (role,) = [role for role in roles if not is_for_people(role)]
     return role
 
 

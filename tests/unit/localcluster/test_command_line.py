@@ -5,7 +5,7 @@ from typing import NoReturn
 
 import pytest
 
-from localcluster.__main__ import main
+from localcluster.__main__ import _BUILDS, main
 from localcluster.cluster import Cluster
 from localcluster.errors import StartFailed
 from localcluster.parts import PartState, SupervisorState
@@ -29,6 +29,22 @@ def test_status_of_nothing_is_down(capsys: pytest.CaptureFixture[str]) -> None:
     """Scripts see exit status 3, people the verb that brings it up."""
     assert main(["status"]) == 3
     assert "localcluster up" in capsys.readouterr().out
+
+
+def test_gateway_without_a_cluster_is_told_before_anything_is_built(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody waits minutes for a build that cannot be used."""
+    assert main(["gateway"]) == 1
+    assert "what to do: python3 -m localcluster up" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", ["binaries", "helm", "gateway"])
+def test_each_build_says_where_it_lies(
+    program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Builds are separate steps, so that they can be made before they are needed."""
+    monkeypatch.setitem(_BUILDS, program, lambda _: Path("/cache") / program)
+    assert main([f"build-{program}"]) == 0
+    assert f"{program}: /cache/{program}" in capsys.readouterr().out
 
 
 def test_kubectl_without_a_cluster_is_told(capsys: pytest.CaptureFixture[str]) -> None:

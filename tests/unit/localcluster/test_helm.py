@@ -1,14 +1,11 @@
 """Helm is built once from its own Go module, and knows only the cluster that it is told of."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from localcluster import helm
-from localcluster.errors import BuildFailed, CannotRunHere, CommandFailed
-from localcluster.stages import Stages
-from localcluster.toolchain import module_hash
+from localcluster.errors import BuildFailed, CommandFailed
 
 NOWHERE = Path("/nonexistent/kubeconfig")
 
@@ -46,25 +43,6 @@ def test_refusal_carries_helms_last_lines() -> None:
     """What Helm says about a mistake reaches the person who made it."""
     with pytest.raises(CommandFailed, match="unknown command"):
         helm.run(NOWHERE, ["instal"])
-
-
-def test_build_of_another_machine_is_used_without_go(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A cache that was filled before needs no Go; one of other sources is not taken for it."""
-    monkeypatch.setenv("MARQUEE_CACHE", str(tmp_path))
-    monkeypatch.setattr(helm, "go_program", lambda: None)
-    cached(tmp_path / "binaries" / "a", module="of-other-sources")
-    with pytest.raises(CannotRunHere, match="no Helm and no Go to build it with"):
-        helm.ensure_helm(Stages(quiet=True))
-    program = cached(tmp_path / "binaries" / "b", module=module_hash(helm.MODULE))
-    assert helm.ensure_helm(Stages(quiet=True)) == program
-
-
-def cached(folder: Path, *, module: str) -> Path:
-    """A folder as a build leaves it."""
-    folder.mkdir(parents=True)
-    (folder / "inputs.json").write_text(json.dumps({"module": module, "go": "go1.26"}))
-    (folder / "helm").touch()
-    return folder / "helm"
 
 
 def go_mod() -> str:

@@ -117,6 +117,17 @@ def test_a_scratch_image_is_its_program_and_always_the_same_bytes(tmp_path: Path
     assert configuration["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(layer).hexdigest()}"]
 
 
+def test_a_scratch_image_takes_libraries_along(tmp_path: Path) -> None:
+    """A program that is not static finds its libraries at the paths where its loader looks."""
+    program, library = tmp_path / "tool", tmp_path / "libx.so"
+    program.write_bytes(b"program")
+    library.write_bytes(b"library")
+    archives.write(ScratchImage("localhost/x:1", program, files={"lib64/libx.so": library}), tmp_path / "x.tar")
+    with tarfile.open(tmp_path / "x.tar") as archive, tarfile.open(fileobj=archive.extractfile("layer.tar")) as layer:
+        assert layer.extractfile("lib64/libx.so").read() == b"library"  # type: ignore[union-attr]
+        assert layer.getmember("tool").mode == 0o755
+
+
 LAYERS = {"low": b"lower layer", "high": b"upper layer"}
 
 

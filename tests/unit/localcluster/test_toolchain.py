@@ -1,37 +1,9 @@
-"""When the Go programs are built again."""
-
-import json
-import shutil
-from pathlib import Path
+"""What the cluster's own programs are, and which version they tell."""
 
 import pytest
 
 from localcluster import toolchain
-from localcluster.errors import BuildFailed, CannotRunHere
-from localcluster.stages import Stages
-
-
-@pytest.fixture
-def module(tmp_path: Path) -> Path:
-    folder = tmp_path / "module"
-    (folder / "cmd" / "tool").mkdir(parents=True)
-    (folder / "go.mod").write_text("module x\n")
-    (folder / "go.sum").write_text("")
-    (folder / "cmd" / "tool" / "main.go").write_text("package main\n")
-    return folder
-
-
-def test_the_hash_follows_the_sources_only(module: Path) -> None:
-    """A source or go.mod changes it, a note beside them or the folder's place does not."""
-    before = toolchain.module_hash(module)
-    (module / "notes.txt").write_text("x")
-    moved = module.rename(module.with_name("moved"))
-    assert toolchain.module_hash(moved) == before
-    (moved / "cmd" / "tool" / "main.go").write_text("package main // changed\n")
-    changed = toolchain.module_hash(moved)
-    assert changed != before
-    (moved / "go.mod").write_text("module y\n")
-    assert toolchain.module_hash(moved) not in (before, changed)
+from localcluster.errors import BuildFailed
 
 
 def test_the_server_knows_its_version() -> None:
@@ -53,19 +25,3 @@ def test_the_real_module_names_its_programs() -> None:
     """Every program that is expected has its source."""
     commands = {folder.name for folder in (toolchain.MODULE / "cmd").iterdir()}
     assert commands == set(toolchain.PROGRAMS)
-
-
-def test_an_earlier_build_serves_where_go_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without Go the cached programs of the same sources are found, whatever Go built them."""
-    monkeypatch.setenv("MARQUEE_CACHE", str(tmp_path))
-    monkeypatch.setattr(toolchain, "go_program", lambda: None)
-    folder = tmp_path / "binaries" / "any"
-    folder.mkdir(parents=True)
-    (folder / "inputs.json").write_text(json.dumps({"module": toolchain.module_hash(toolchain.MODULE), "go": "go1"}))
-    assert toolchain.cached_binaries() is None
-    for name in toolchain.PROGRAMS:
-        (folder / name).touch()
-    assert toolchain.ensure_binaries(Stages(quiet=True)) == folder
-    shutil.rmtree(folder)
-    with pytest.raises(CannotRunHere, match="no Go to build them with"):
-        toolchain.ensure_binaries(Stages(quiet=True))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marquee.contract.manifest import CategoryField, NumberField
-from models.profile import BINS, MOST_FREQUENT, numeric_profile, profile_of
+from models.profile import BINS, MOST_FREQUENT, SCORE_BINS, numeric_profile, profile_of, score_profile
 
 
 def counted(edges: tuple[float, ...], values: np.ndarray) -> tuple[int, ...]:
@@ -86,3 +86,24 @@ def test_categories_keep_the_fifty_most_frequent() -> None:
     assert city.missing == 1
     assert profile.rows == len(indexes)
     assert profile.score is not None
+
+
+def test_scores_fall_into_a_hundred_bins_with_their_means() -> None:
+    """Percentiles of the scores; each bin's mean lies within it, and ends have those of the range."""
+    scores = np.random.default_rng(2).beta(2, 20, size=20_000)
+    profile = score_profile(scores)
+    inner = profile.counts[1:-1]
+    assert len(inner) == SCORE_BINS
+    assert max(inner) - min(inner) <= 2
+    for low, mean, high in zip(profile.edges[:-1], profile.means[1:-1], profile.edges[1:], strict=True):
+        assert low <= mean <= high
+    assert (profile.means[0], profile.means[-1]) == (scores.min(), scores.max())
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=300))
+def test_any_scores_have_a_profile(scores: list[float]) -> None:
+    """Ties, one value, ends of the range: the counts are those of `bisect_right`, the means stay probabilities."""
+    column = np.array(scores)
+    profile = score_profile(column)
+    assert profile.counts == counted(profile.edges, column)
+    assert all(0 <= mean <= 1 for mean in profile.means)

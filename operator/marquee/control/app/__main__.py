@@ -36,6 +36,9 @@ def main() -> int:
             runner.run(run(settings))
     except BaseExceptionGroup as group:
         return _end(log, list(_leaves(group)))
+    except SettingsError as error:
+        print(f"marquee-operator: {error}", file=sys.stderr)
+        return 2
     except (ClusterError, OSError) as error:
         return _end(log, [error])
     return 0

@@ -15,6 +15,8 @@ from marquee.control.cluster.connection import Connection
 from marquee.control.cluster.events import EventCounters
 from marquee.control.cluster.informer import Informer
 from marquee.control.cluster.lease import LeaderElection
+from marquee.control.ledger.entering import DecisionLog
+from marquee.control.ledger.following import LedgerFollower
 from marquee.control.observe.resources import Resources
 from marquee.control.runtime.queue import WorkQueue
 from marquee.control.snapshot import ModelKey
@@ -148,6 +150,46 @@ class ClusterCollector(Collector):
         for counter in fields(self._events):
             family.add_metric([counter.name], getattr(self._events, counter.name))
         return family
+
+
+class LedgerCollector(Collector):
+    """What the operator knows of the ledger, and how old it is."""
+
+    def __init__(self, follower: LedgerFollower) -> None:
+        self._follower = follower
+
+    def collect(self) -> Iterator[Metric]:
+        """All samples; no age while no rollout is followed, because then nobody asks."""
+        counters = self._follower.counters
+        yield GaugeMetricFamily(
+            "marquee_ledger_followed_rollouts",
+            "Rollouts judged by the ledger's integers",
+            value=self._follower.followed,
+        )
+        age = GaugeMetricFamily("marquee_ledger_reading_age_seconds", "Since the ledger last answered")
+        if (seconds := self._follower.age_seconds) is not None:
+            age.add_metric([], seconds)
+        yield age
+        yield CounterMetricFamily("marquee_ledger_reads", "Answers of the ledger", value=counters.reads)
+        yield CounterMetricFamily(
+            "marquee_ledger_read_failures", "Attempts to read the ledger that failed", value=counters.failures
+        )
+
+
+class AuditCollector(Collector):
+    """What became of the operator's entries in the audit log."""
+
+    def __init__(self, log: DecisionLog) -> None:
+        self._log = log
+
+    def collect(self) -> Iterator[Metric]:
+        """All samples."""
+        yield CounterMetricFamily(
+            "marquee_audit_entered", "Decisions entered before their act", value=self._log.entered
+        )
+        yield CounterMetricFamily(
+            "marquee_audit_entry_failures", "Attempts to enter one that failed", value=self._log.failures
+        )
 
 
 def registry_with(*collectors: Collector) -> CollectorRegistry:

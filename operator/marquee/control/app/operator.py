@@ -6,21 +6,38 @@ import asyncio
 import random
 import secrets
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import aiohttp
 import kopf
 import structlog
+from aiohttp import web
+from prometheus_client.registry import Collector
 
 from marquee.control.act import Actor
-from marquee.control.app.metrics import ClusterCollector, OperatorCollector, registry_with
+from marquee.control.app.auditing import decision_log
+from marquee.control.app.drift_metrics import DriftCollector
+from marquee.control.app.metrics import (
+    AuditCollector,
+    ClusterCollector,
+    LedgerCollector,
+    OperatorCollector,
+    registry_with,
+)
 from marquee.control.app.pages import serve_pages
 from marquee.control.app.watching import registry_of, watch
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.connection import Connection, connect
 from marquee.control.cluster.errors import ClusterError, NotFound
 from marquee.control.cluster.lease import LeaderElection
+from marquee.control.demand.measuring import Meter
+from marquee.control.demand.page import demand_route
 from marquee.control.kinds import MARKETING_MODEL, MODEL_REVISION
+from marquee.control.ledger.client import LedgerClient
+from marquee.control.ledger.drifting import DriftFollower
+from marquee.control.ledger.entering import DecisionLog
+from marquee.control.ledger.following import FollowerSettings, LedgerFollower
 from marquee.control.observe.children import Children
 from marquee.control.observe.observer import Observer
 from marquee.control.observe.resources import Resources
@@ -29,7 +46,7 @@ from marquee.control.reconciling import Reconciler
 from marquee.control.report import Reporter
 from marquee.control.runtime.queue import QueueSettings, WorkQueue
 from marquee.control.settings import Settings
-from marquee.control.snapshot import Defaults, ModelKey
+from marquee.control.snapshot import Defaults, Keda, ModelKey
 
 log = structlog.get_logger("marquee")
 
@@ -59,6 +76,10 @@ class Operator:
     reconciler: Reconciler = field(init=False)
     election: LeaderElection = field(init=False)
     collector: OperatorCollector = field(init=False)
+    ledger: LedgerClient | None = field(init=False)
+    follower: LedgerFollower | None = field(init=False)
+    drift_follower: DriftFollower | None = field(init=False)
+    log: DecisionLog | None = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -67,13 +88,11 @@ class Operator:
             self.connection, settings.watch_namespaces, lambda key: self.queue.add_after(key, CHILDREN_SETTLE_SECONDS)
         )
         self.client = Client(self.connection)
-        prober = HttpProber(self.session, settings.probe_timeout_seconds)
-        self.reconciler = Reconciler(
-            observer=Observer(self.resources, self.children, prober.result, _defaults(settings)),
-            actor=Actor(self.client, self.children, prober),
-            reporter=Reporter(self.client, self.resources),
-            forget=prober.forget,
-        )
+        self.ledger = _ledger(settings, self.session)
+        self.follower = self._follower(self.ledger)
+        self.drift_follower = self._drift_follower(self.ledger)
+        self.log = decision_log(settings, self.session)
+        self.reconciler = self._reconciler()
         self.election = LeaderElection(
             self.connection,
             namespace=settings.pod_namespace,
@@ -82,6 +101,48 @@ class Operator:
         )
         self.connection.may_write = lambda: self.election.is_leader
         self.collector = OperatorCollector(self.resources, self.queue)
+
+    def _follower(self, ledger: LedgerClient | None) -> LedgerFollower | None:
+        if ledger is None:
+            return None
+        settings = FollowerSettings(interval_seconds=self.settings.evidence_seconds)
+        return LedgerFollower(ledger.statistics, self.queue.add, settings=settings)
+
+    def _drift_follower(self, ledger: LedgerClient | None) -> DriftFollower | None:
+        if ledger is None:
+            return None
+        return DriftFollower(ledger.drift, self.queue.add, interval_seconds=self.settings.drift_seconds)
+
+    def _reconciler(self) -> Reconciler:
+        prober = HttpProber(self.session, self.settings.probe_timeout_seconds)
+        follower, drift_follower, decisions = self.follower, self.drift_follower, self.log
+
+        def forget(key: ModelKey) -> None:
+            prober.forget(key)
+            if decisions is not None:
+                decisions.forget(key)
+            if follower is not None:
+                follower.forget(key)
+            if drift_follower is not None:
+                drift_follower.forget(key)
+
+        return Reconciler(
+            observer=Observer(
+                self.resources,
+                self.children,
+                prober.result,
+                _defaults(self.settings),
+                reading=follower.reading if follower is not None else None,
+                drift=drift_follower.reading if drift_follower is not None else lambda _: None,
+                logged=decisions.reading if decisions is not None else None,
+                keda=Keda(self.settings.demand_url, self.settings.demand_authentication),
+            ),
+            actor=Actor(self.client, self.children, prober, self.ledger, decisions),
+            reporter=Reporter(self.client, self.resources),
+            forget=forget,
+            follow=follower.follow if follower is not None else lambda _key, _rollout: None,
+            follow_drift=drift_follower.follow if drift_follower is not None else lambda _key, _question: None,
+        )
 
     async def run(self) -> None:
         """Until cancelled, or until a part gives up: then everything stops, and the process with it."""
@@ -93,7 +154,8 @@ class Operator:
             self.settings.http_host,
             self.settings.http_port,
             unready_because=lambda: self.unready_because(kopf_ready),
-            metrics=registry_with(self.collector, cluster),
+            metrics=registry_with(self.collector, cluster, *self._ledger_metrics()),
+            further=[self._demand_route()],
         )
         registry = registry_of(self.resources, self.connection.access, self.queue.add)
         try:
@@ -101,8 +163,25 @@ class Operator:
                 parts.create_task(self.children.run(), name="children")
                 parts.create_task(self._watch(registry, kopf_ready), name="kopf")
                 parts.create_task(self.election.run(self._lead), name="election")
+                if self.follower is not None:
+                    parts.create_task(self.follower.run(), name="ledger")
+                if self.drift_follower is not None:
+                    parts.create_task(self.drift_follower.run(), name="drift")
         finally:
             await pages.cleanup()
+
+    def _demand_route(self) -> web.RouteDef:
+        meter = Meter(self.session, self.children.deployments_of, self.children.pods_of)
+        token = self.settings.demand_token_path
+        return demand_route(meter.demand, Path(token) if token else None)
+
+    def _ledger_metrics(self) -> list[Collector]:
+        found: list[Collector] = [LedgerCollector(self.follower)] if self.follower is not None else []
+        if self.drift_follower is not None:
+            found.append(DriftCollector(self.resources, self.drift_follower))
+        if self.log is not None:
+            found.append(AuditCollector(self.log))
+        return found
 
     async def _watch(self, registry: kopf.OperatorRegistry, ready: asyncio.Event) -> None:
         """Kopf installs its own handlers of SIGTERM and SIGINT, so its end is how this process learns of them."""
@@ -192,9 +271,18 @@ async def run(settings: Settings) -> None:
         await connection.close()
 
 
+def _ledger(settings: Settings, session: aiohttp.ClientSession) -> LedgerClient | None:
+    if not settings.ledger_url:
+        return None
+    token = Path(settings.ledger_token_path) if settings.ledger_token_path else None
+    return LedgerClient(session, settings.ledger_url, token)
+
+
 def _defaults(settings: Settings) -> Defaults:
     return Defaults(
         predictor_image=settings.predictor_image,
         image_pull_policy=settings.predictor_image_pull_policy,
         image_pull_secrets=settings.predictor_image_pull_secrets,
+        triton_image=settings.triton_image,
+        ledger_url=settings.ledger_url,
     )

@@ -1,8 +1,8 @@
-"""``/healthz``, ``/readyz`` and ``/metrics`` of the operator."""
+"""``/healthz``, ``/readyz`` and ``/metrics`` of the operator, and further pages on the same port."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -15,6 +15,7 @@ async def serve_pages(
     *,
     unready_because: Callable[[], str],
     metrics: CollectorRegistry,
+    further: Iterable[web.RouteDef] = (),
 ) -> web.AppRunner:
     """Start the pages; ``unready_because`` returns an empty text when the operator is ready.
 
@@ -40,6 +41,7 @@ async def serve_pages(
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics_page)
+    app.add_routes(further)
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     await web.TCPSite(runner, host, port).start()

@@ -17,8 +17,8 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from marquee.control.cluster.connection import LIST_METADATA, OBJECT, OBJECT_METADATA, Connection
-from marquee.control.cluster.errors import ApiError, ClusterError, Gone
-from marquee.control.cluster.store import ObjectKey, Store, version_of
+from marquee.control.cluster.errors import ApiError, ClusterError, Gone, NotFound
+from marquee.control.cluster.store import INCOMPARABLE, ObjectKey, Store, version_of
 from marquee.control.kinds import Kind
 from marquee.control.runtime.backoff import Backoff
 from marquee.control.runtime.clock import monotonic_seconds
@@ -56,6 +56,10 @@ class InformerSettings:
     """Without any word from the server for so long, in seconds, the informer is not healthy. Default 330: longer
     than a whole silent watch."""
 
+    absent_seconds: float = 60.0
+    """Time, in seconds, after which an optional kind that the server does not serve is asked for again. Default 60:
+    whoever installs it sees it used within a minute, and one refused request a minute costs nothing."""
+
 
 @dataclass(slots=True)
 class InformerCounters:
@@ -90,6 +94,8 @@ class Informer(Generic[T]):
         label_selector: as ``kubectl -l`` takes it.
         namespace: None for all.
         metadata_only: have the server leave out spec and status.
+        optional: take a kind that the server does not serve for one without objects, synced and healthy, until it
+            is installed.
         index: gives the key for `select` from a raw object, or None.
         settings: see `InformerSettings`.
         rng: for jitter.
@@ -106,6 +112,7 @@ class Informer(Generic[T]):
         label_selector: str | None = None,
         namespace: str | None = None,
         metadata_only: bool = False,
+        optional: bool = False,
         index: Callable[[dict[str, Any]], str | None] = lambda _: None,
         settings: InformerSettings | None = None,
         rng: random.Random | None = None,
@@ -118,6 +125,8 @@ class Informer(Generic[T]):
         self._path = kind.collection_path(namespace)
         self._selector = {"labelSelector": label_selector} if label_selector else {}
         self._metadata_only = metadata_only
+        self._optional = optional
+        self._absent = False  # an optional kind that the server does not serve, as far as is known
         self._settings = settings or InformerSettings()
         self._rng = rng or random.Random()  # noqa: S311 - jitter, not a secret
         self._store: Store[T] = Store(transform=transform, index=index, on_change=on_change)
@@ -140,6 +149,11 @@ class Informer(Generic[T]):
         """True once synced, as long as the server is heard."""
         return self.synced.is_set() and self.last_contact_seconds < self._settings.stale_seconds
 
+    @property
+    def served(self) -> bool:
+        """Whether the server has the kind, as far as is known; only an optional one may be missing."""
+        return self.synced.is_set() and not self._absent
+
     def get(self, namespace: str, name: str) -> T | None:
         """Return one object, or None; `namespace` is empty for cluster-scoped kinds."""
         return self._store.get(namespace, name)
@@ -161,6 +175,11 @@ class Informer(Generic[T]):
         while True:
             started = monotonic_seconds()
             error = await self._attempt()
+            if self._optional and isinstance(error, NotFound):
+                self._take_absence()
+                failures = 0
+                await asyncio.sleep(self._settings.absent_seconds)
+                continue
             settled = self._was_heard_long_after(started)
             if error is None and settled:
                 failures = 0
@@ -211,9 +230,24 @@ class Informer(Generic[T]):
         self._store.finish_list(seen, version_of(first))
         self._version = str(first["resourceVersion"])
         self.counters.lists += 1
-        if not self.synced.is_set():
+        if self._absent or not self.synced.is_set():
             log.info("informer synced", kind=str(self.kind), objects=len(self._store))
-            self.synced.set()
+        self._absent = False
+        self.synced.set()
+
+    def _take_absence(self) -> None:
+        """The server does not serve the kind: the CRD is not installed, or was removed with all its objects."""
+        self._contact_at = monotonic_seconds()
+        self._version = ""
+        self._store.finish_list(set(), INCOMPARABLE)
+        if not self._absent:
+            log.info(
+                "kind is not served; carrying on without it",
+                kind=str(self.kind),
+                asked_again_in_seconds=self._settings.absent_seconds,
+            )
+        self._absent = True
+        self.synced.set()
 
     async def _watch(self) -> None:
         server_seconds = self._settings.watch_seconds * (1.0 - 0.2 * self._rng.random())

@@ -8,7 +8,7 @@ from typing import Final
 
 from marquee.api.conditions import Reason
 from marquee.api.marketing_model import Phase
-from marquee.control.decide.table import GLOSSARY, TABLE, Move, Row
+from marquee.control.decide.table import GLOSSARY, TABLE, Cause, Move, Row
 
 _INTRODUCTION: Final = """\
 <!-- Generated from operator/marquee/control/decide/table.py by `make generate`. Do not edit. -->
@@ -21,16 +21,31 @@ looks but what the API server holds: after a restart the same row holds again.
 _MOVES: Final = {
     Move.ENSURE: "children",
     Move.PROBE: "probe",
+    Move.BEGIN: "first weight",
+    Move.ADVANCE: "next weight",
+    Move.FILL: "all pods",
+    Move.WITHDRAW: "withdraw",
     Move.SWITCH: "switch",
+    Move.SETTLE: "route",
     Move.PRUNE: "clean up",
 }
 _MOVES_EXPLAINED: Final = {
     "children": "ServiceAccount, NetworkPolicy, PodDisruptionBudget, the wanted revision's Deployment, the Service as "
-    "it points now, and the HorizontalPodAutoscaler; each only when it does not say so already. The Deployment of "
+    "it points now, with `spec.traffic` the arms' Services and the HTTPRoute with the present weight, and the "
+    "HorizontalPodAutoscaler; each only when it does not say so already. The Deployment of "
     "another revision that serves is left as it is, and put back when somebody removed it.",
     "probe": "One prediction by a ready pod of the wanted revision.",
-    "switch": "The Service's selector is set to the wanted revision.",
-    "clean up": "Deployments of revisions that are neither wanted, nor serving, nor draining, are removed.",
+    "first weight": "The ledger is told what the rollout is judged by; the Service remembers the rollout, and the "
+    "HTTPRoute gives the canary the first step's weight. Without a gateway the ledger is also told of the step that "
+    "pods are to stamp, and the Service's selector takes in both arms.",
+    "next weight": "The same with the next step's weight; without a gateway the canary is scaled up.",
+    "all pods": "Without a gateway: the Service remembers that the last step is passed, and the canary is scaled up.",
+    "withdraw": "The HTTPRoute gives all users to stable; the Service remembers why, and the canary has "
+    "`drainSeconds` for its open connections.",
+    "switch": "The Service's selector and the HTTPRoute are set to the wanted revision.",
+    "route": "The HTTPRoute, as the end of the newest rollout asks for it.",
+    "clean up": "Deployments and Services of revisions that are neither wanted, nor serving, nor draining, are "
+    "removed.",
 }
 
 
@@ -52,9 +67,7 @@ def _table() -> str:
 
 
 def _reason(row: Row) -> str:
-    if row.reason is not None:
-        return f"`{row.reason.value}`"
-    return "why there is none" if row.phase is Phase.BLOCKED else "the cause"
+    return f"`{row.reason.value}`" if isinstance(row.reason, Reason) else row.reason.value
 
 
 def _written(row: Row) -> str:
@@ -65,17 +78,25 @@ def _glossary() -> str:
     return "\n".join(f"- *{words}*: {meaning}." for words, meaning in GLOSSARY.items()) + "\n"
 
 
+_LOG: Final = """\
+With an [audit log](audit.md), what gives a revision more users (first weight, next weight, all pods, switch; a model's
+first Service) is entered in it before it is written, and waits with the reason `AuditUnavailable` while that cannot be.
+What takes users back (withdraw, an undo), or follows from a step that was entered before, does not wait: it is entered
+afterwards, and the Service remembers until then that it is owed.
+"""
+
+
 def _moves() -> str:
-    return "\n".join(f"- *{word}*: {text}" for word, text in _MOVES_EXPLAINED.items()) + "\n"
+    return "\n".join(f"- *{word}*: {text}" for word, text in _MOVES_EXPLAINED.items()) + f"\n\n{_LOG}"
 
 
 def _conditions() -> str:
     """As kstatus reads them."""
     groups: dict[str, list[str]] = {"Ready": [], "Reconciling": [], "Stalled": []}
     for phase in Phase:
-        if phase in (Phase.SERVING, Phase.DRAINING):
+        if phase in (Phase.SERVING, Phase.DRAINING, Phase.EXTERNAL):
             groups["Ready"].append(f"`{phase.value}`")
-        elif phase in (Phase.BLOCKED, Phase.FAILED):
+        elif phase in (Phase.BLOCKED, Phase.FAILED, Phase.ROLLED_BACK):
             groups["Stalled"].append(f"`{phase.value}`")
         else:
             groups["Reconciling"].append(f"`{phase.value}`")
@@ -83,6 +104,8 @@ def _conditions() -> str:
         f"- `Ready` is `True` in {', '.join(groups['Ready'])}, else `False`.",
         f"- `Reconciling` is there, and `True`, in {', '.join(groups['Reconciling'])}.",
         f"- `Stalled` is there, and `True`, in {', '.join(groups['Stalled'])}: somebody has to change something.",
+        "- `StickyAssignment` is there, and `False`, while steps have no gateway: [traffic.md](traffic.md).",
+        "- `GovernanceRecorded` is there, and `False`, while the audit log is owed entries: [audit.md](audit.md).",
     ]
     return "\n".join(lines) + "\n"
 
@@ -92,8 +115,8 @@ def _reasons() -> str:
     of_rows = {row.reason for row in TABLE}
     others = ", ".join(f"`{reason.value}`" for reason in Reason if reason not in of_rows)
     return (
-        "The rows above name theirs. `the cause` and `why there is none` stand for one of these; the condition's "
-        f"message says what happened, where, and what to do: {others}.\n"
+        f"The rows above name theirs. {', '.join(f'*{cause.value}*' for cause in Cause)} stand for one of these; the "
+        f"condition's message says what happened, where, and what to do: {others}.\n"
     )
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from marquee.api.marketing_model import ScalingClass
+from marquee.api.conditions import Reason
+from marquee.api.marketing_model import ServingClass
 from marquee.api.model_revision import ModelRevision
+from marquee.contract.pod import Setting
 from marquee.control.decide.diagnosing import Diagnosis, diagnose
+from marquee.control.decide.ratio import canary_pods
 from marquee.control.decide.resolving import Resolution, resolve
+from marquee.control.decide.rollouts import RolloutFacts, gather_rollout
+from marquee.control.decide.scaling import is_asleep, wanted_replicas
 from marquee.control.kinds import SERVICE
 from marquee.control.render import names
 from marquee.control.snapshot import Child, DeploymentState, PodState, Snapshot
@@ -22,6 +27,8 @@ class Arm:
     deployment: DeploymentState | None
     pods: tuple[PodState, ...]
     wanted_replicas: int
+    full_replicas: int
+    """What it needs to answer everybody; more than the wanted ones while its pods are its share."""
     verified: bool
     """A probe prediction has proven which bytes it serves, now or before it became stable."""
     probe_failure: str
@@ -35,9 +42,19 @@ class Arm:
         )
 
     @property
+    def full(self) -> bool:
+        """It may take over with the pods that it is to have now."""
+        return self.wanted_replicas == self.full_replicas
+
+    @property
     def available(self) -> bool:
         """At least one pod answers."""
         return self.deployment is not None and self.deployment.available_replicas > 0
+
+    @property
+    def refuted(self) -> bool:
+        """The last probe prediction was wrong, and none has proven anything else."""
+        return self.probe_failure != "" and not self.verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +72,33 @@ class Facts:
     leftovers: tuple[DeploymentState, ...]
     """Arms that are neither wanted nor serving, and may go now."""
     draining: tuple[DeploymentState, ...]
-    """Arms that users left a moment ago."""
+    """Arms that users left a moment ago, or are still sent to by a gateway that has not heard of it."""
+    strangers: bool
+    """There are pods of a revision that neither is wanted nor serves."""
     drained_at: datetime | None
+    rollout: RolloutFacts
+    route_refusal: str
+    """Why traffic can't be split: no gateway carries the model's route, or the Service can't remember it.
+
+    Empty when it can.
+    """
+
+    @property
+    def stable_counts_nothing(self) -> bool:
+        """The pods of the serving revision do not stamp their requests, and nobody else does."""
+        deployment = self.stable.deployment if self.stable is not None else None
+        if deployment is None or not self.rollout.by_pods or self.rollout.record is None:
+            return False
+        return self.rollout.record.stamping and Setting.STAMPING.value.encode() not in deployment.child.body
+
+    external: bool
+    """Somebody else deploys the pods and moves the traffic."""
+    judgeable: bool
+    """There is a ledger, which can be asked for verdicts."""
+    routed: bool = False
+    """Users come through a gateway: `spec.traffic` is set."""
+    asleep: bool = False
+    """The wanted revision has no pods, and its scaling allows that."""
 
     @property
     def revision(self) -> ModelRevision:
@@ -67,23 +109,24 @@ class Facts:
 
 def gather(snapshot: Snapshot) -> Facts:
     """The facts of a snapshot."""
-    resolution = resolve(snapshot)
     service = snapshot.child(SERVICE, snapshot.model.metadata.name)
     serving = _serving_revision(snapshot, service)
+    resolution = resolve(snapshot)
+    rollout = gather_rollout(snapshot, service, serving, resolution.revision)
+    if rollout.rejected:
+        resolution = _instead(snapshot, rollout, serving)
     wanted = resolution.revision.metadata.name if resolution.revision else None
-    stable = _arm(snapshot, serving, None) if serving is not None and serving != wanted else None
-    target = _arm(snapshot, wanted, stable) if wanted is not None else None
+    stable = _arm(snapshot, rollout, serving, None) if serving is not None and serving != wanted else None
+    target = _arm(snapshot, rollout, wanted, stable) if wanted is not None else None
     drained_at, previous = _drain_of(snapshot, service)
     others = [
         state
         for state in snapshot.deployments
         if state.child.name not in (wanted, serving) and not state.child.deleting
     ]
-    draining = tuple(
-        state
-        for state in others
-        if state.child.name == previous and drained_at is not None and snapshot.now < drained_at
-    )
+    has_time = drained_at is not None and snapshot.now < drained_at
+    is_sent_to = snapshot.route is not None and snapshot.route.behind
+    draining = tuple(state for state in others if state.child.name == previous and (has_time or is_sent_to))
     return Facts(
         resolution=resolution,
         service=service,
@@ -92,8 +135,40 @@ def gather(snapshot: Snapshot) -> Facts:
         stable=stable,
         leftovers=tuple(state for state in others if state not in draining),
         draining=draining,
+        strangers=bool(others) or any(_is_up_of_another(pod, wanted, serving) for pod in snapshot.pods),
         drained_at=drained_at,
+        rollout=rollout,
+        route_refusal=_route_refusal(snapshot, service),
+        external=snapshot.model.spec.serving.class_ is ServingClass.EXTERNAL and not snapshot.spec_error,
+        judgeable=snapshot.ledger is not None,
+        routed=snapshot.model.spec.traffic is not None,
+        asleep=target is not None and is_asleep(snapshot, target.deployment),
     )
+
+
+def _instead(snapshot: Snapshot, rollout: RolloutFacts, serving: str | None) -> Resolution:
+    """What stands for a rejected revision: the one that serves, after an undone promotion the one before."""
+    assert rollout.record is not None  # noqa: S101 - what is rejected has a record
+    name = rollout.record.stable if rollout.undone or serving is None else serving
+    if (revision := snapshot.revision(name)) is not None:
+        return Resolution(revision)
+    return Resolution(
+        None,
+        Reason.REVISION_NOT_FOUND,
+        f"revision {rollout.record.revision} was taken back, and ModelRevision {name!r}, which stands for it, does not "
+        "exist; create it again, or name another revision in spec.revision",
+    )
+
+
+def _route_refusal(snapshot: Snapshot, service: Child | None) -> str:
+    if snapshot.model.spec.traffic is None and not snapshot.model.spec.splits_by_pods:
+        return ""
+    if service is not None and service.deleting:
+        return "the model's Service is on its way out, and with it what it remembers of rollouts; it is made again"
+    if snapshot.model.spec.traffic is None:
+        return ""
+    refusal = "the route is not made yet" if snapshot.route is None else snapshot.route.refusal
+    return f"spec.traffic.gateway: {refusal}" if refusal else ""
 
 
 def _serving_revision(snapshot: Snapshot, service: Child | None) -> str | None:
@@ -121,23 +196,34 @@ def _drain_of(snapshot: Snapshot, service: Child | None) -> tuple[datetime | Non
     return drained, service.annotations.get(names.ANNOTATION_PREVIOUS_REVISION, "")
 
 
-def _arm(snapshot: Snapshot, name: str, stable: Arm | None) -> Arm:
+def _is_up_of_another(pod: PodState, *revisions: str | None) -> bool:
+    return pod.revision not in {*revisions, ""} and not pod.deleting
+
+
+def _arm(snapshot: Snapshot, rollout: RolloutFacts, name: str, stable: Arm | None) -> Arm:
     state = snapshot.deployment(name)
     if state is not None and state.child.deleting:
         state = None
     pods = tuple(pod for pod in snapshot.pods if pod.revision == name)
-    probe = snapshot.probe
+    probe, is_proven = snapshot.probe, _is_proven(snapshot, name)
+    beside = stable.deployment if stable is not None else None
     # a pod on its way out may be of a former template: what it has shown says nothing about the others
     probed = probe is not None and any(pod.uid == probe.pod_uid and not pod.deleting for pod in pods)
+    full = wanted_replicas(snapshot, rollout, state, beside, proven=is_proven)
     return Arm(
         name=name,
         deployment=state,
         pods=pods,
-        wanted_replicas=_wanted_replicas(snapshot, name, state, stable),
-        verified=_is_proven(snapshot, name) or (probed and probe is not None and probe.passed),
+        wanted_replicas=_share(snapshot, rollout, stable, full) if stable is not None and rollout.by_pods else full,
+        full_replicas=full,
+        verified=is_proven or (probed and probe is not None and probe.passed),
         probe_failure=probe.message if probed and probe is not None and not probe.passed else "",
-        diagnosis=diagnose(state, pods) if state is not None else None,
+        diagnosis=diagnose(state, pods, _others(snapshot, name)) if state is not None else None,
     )
+
+
+def _others(snapshot: Snapshot, name: str) -> tuple[DeploymentState, ...]:
+    return tuple(state for state in snapshot.deployments if state.child.name != name)
 
 
 def _is_proven(snapshot: Snapshot, name: str) -> bool:
@@ -148,17 +234,12 @@ def _is_proven(snapshot: Snapshot, name: str) -> bool:
     return revision is None or revision.spec.artifact.digest == proven.digest
 
 
-def _wanted_replicas(snapshot: Snapshot, name: str, state: DeploymentState | None, stable: Arm | None) -> int:
-    """A newcomer needs what stable has; who serves alone has what its scaler gives it.
-
-    Until its status says that it serves, it is only ever scaled up: it may have taken over from many pods a
-    moment before the operator was restarted.
-    """
-    scaling = snapshot.model.spec.scaling
-    if scaling.class_ is ScalingClass.NONE:
-        return scaling.min_replicas
-    if stable is not None and stable.deployment is not None:
-        return max(scaling.min_replicas, stable.deployment.replicas)
-    if state is None:
-        return scaling.min_replicas
-    return state.replicas if _is_proven(snapshot, name) else max(scaling.min_replicas, state.replicas)
+def _share(snapshot: Snapshot, rollout: RolloutFacts, stable: Arm, full: int) -> int:
+    """The canary's pods beside stable's: those of its step's weight, or in the end all that it needs alone."""
+    if rollout.filling:
+        return full
+    weight = snapshot.model.spec.rollout.steps[0].weight
+    if rollout.running and rollout.record is not None:
+        weight = rollout.record.weight
+    beside = stable.deployment.replicas if stable.deployment is not None else snapshot.model.spec.scaling.min_replicas
+    return canary_pods(beside, weight)

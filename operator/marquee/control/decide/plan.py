@@ -6,8 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from marquee.api.conditions import Reason
+from marquee.api.drift import Drift
 from marquee.api.marketing_model import MarketingModelStatus
+from marquee.audit.events import RolloutStepped, Subject
+from marquee.contract.ledger import RolloutDeclaration
+from marquee.contract.stamping import Stamping
 from marquee.control.kinds import Kind
+from marquee.control.snapshot import Decision
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,44 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class Declare:
+    """Tells the ledger what a rollout is judged by, before a user sees its canary."""
+
+    rollout: str
+    declaration: RolloutDeclaration
+    closes: str | None
+    """The rollout before, which is over: its integers stay."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """Tells the ledger of a step that pods are to stamp their requests with."""
+
+    rollout: str
+    stamping: Stamping
+
+
+@dataclass(frozen=True, slots=True)
+class DriftQuestion:
+    """Whose windows of counters the next decision needs, and how they are judged."""
+
+    revision: str
+    drift: Drift
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the audit log must have before the writes that follow, unless it is there already."""
+
+    decision: Decision
+    event: RolloutStepped
+    """Without actor and version, which whoever enters it adds."""
+    subjects: tuple[Subject, ...]
+    must_wait: bool = False
+    """Nothing may be written while it cannot be entered."""
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A Kubernetes event for people."""
 
@@ -64,12 +107,22 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything to do now, in this order: applies, scales, probe, deletes, status, notices."""
+    """Everything to do now, in this order: declaration, stamp, entries, applies, scales, probe, deletes, the stamping's
+    end, status, notices."""
 
     status: MarketingModelStatus
+    declare: Declare | None = None
+    stamp: Stamp | None = None
+    entries: tuple[Entry, ...] = ()
+    """Of the audit log, in their order: late ones, then the one that this plan's writes follow."""
     applies: tuple[Apply, ...] = ()
     scales: tuple[Scale, ...] = ()
     probe: Probe | None = None
     deletes: tuple[Delete, ...] = ()
+    end_stamping: str | None = None
+    """The rollout that no pod is to stamp for any more. Nothing depends on it: it is said again until it is heard."""
     notices: tuple[Notice, ...] = ()
     requeue_after_seconds: float | None = None
+    follow: str | None = None
+    """The rollout whose integers in the ledger the next decision needs."""
+    follow_drift: DriftQuestion | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from marquee.api.conditions import Reason
+from marquee.api.marketing_model import ServingClass
 from marquee.api.model_revision import ModelRevision
 from marquee.control.snapshot import Snapshot
 
@@ -22,11 +23,32 @@ def resolve(snapshot: Snapshot) -> Resolution:
     """The revision that ``spec.revision`` means at this moment."""
     if snapshot.spec_error:
         return Resolution(None, Reason.SPEC_INVALID, snapshot.spec_error)
+    if snapshot.model.spec.serving.class_ is ServingClass.EXTERNAL:
+        return _of_others(snapshot)
     reference = snapshot.model.spec.revision
+    assert reference is not None  # noqa: S101 - the CRD's rule: always there with class Marquee
     if reference.name is not None:
         return _pinned(snapshot, reference.name)
     assert reference.track is not None  # noqa: S101 - the CRD's rule: exactly one of the two
     return _newest(snapshot, reference.track.match_labels)
+
+
+def _of_others(snapshot: Snapshot) -> Resolution:
+    """Nothing is to run: who judges is the ledger, when it is asked."""
+    if snapshot.ledger is None:
+        return Resolution(
+            None,
+            Reason.LEDGER_UNAVAILABLE,
+            "spec.serving.class External: nobody could be asked for a verdict, as the operator was installed without a "
+            "ledger; install the chart with ledger.enabled, or delete this model",
+        )
+    metadata = snapshot.model.metadata
+    return Resolution(
+        None,
+        Reason.SERVED_BY_OTHERS,
+        "spec.serving.class External: somebody else deploys the pods and moves the traffic; the ledger answers for "
+        f"verdicts at /judge/{metadata.namespace}/{metadata.name}",
+    )
 
 
 def _pinned(snapshot: Snapshot, name: str) -> Resolution:

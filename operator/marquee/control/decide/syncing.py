@@ -12,10 +12,13 @@ _SUFFIXES: Final = {
     "Ti": Decimal(2**40), "Pi": Decimal(2**50), "Ei": Decimal(2**60),
 }  # fmt: skip
 _QUANTITY_MAPS: Final = frozenset({"limits", "requests"})
+_WHOLE: Final = frozenset({"selector"})
+"""A label that somebody adds to one leaves pods out: it means something else."""
 
 
 def is_in_sync(wanted: Any, stored: Any) -> bool:
-    """Every field of ``wanted`` has the same value in ``stored``, whatever else the server has added.
+    """Every field of ``wanted`` has the same value in ``stored``, whatever else the server has added; but to selectors
+    nothing may be added.
 
     Lists of named objects (containers, ports, variables) are matched by name, since admission may add to
     them; other lists must be equal in length and order. Quantities compare by value: the server stores
@@ -33,7 +36,7 @@ def _covers(wanted: Any, stored: Any, *, quantities: bool) -> bool:
         # most of a converged object is equal, which one comparison in C decides
         return all(
             value == (theirs := stored.get(key))
-            or _covers(value, theirs, quantities=quantities or key in _QUANTITY_MAPS)
+            or (key not in _WHOLE and _covers(value, theirs, quantities=quantities or key in _QUANTITY_MAPS))
             for key, value in wanted.items()
         )
     if isinstance(wanted, list):

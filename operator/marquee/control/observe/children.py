@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from marquee.control.cluster.connection import Connection
 from marquee.control.cluster.informer import Informer
 from marquee.control.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
+    HTTP_ROUTE,
     NETWORK_POLICY,
     POD,
     POD_DISRUPTION_BUDGET,
+    SCALED_OBJECT,
     SERVICE,
     SERVICE_ACCOUNT,
     Kind,
 )
 from marquee.control.observe import transforms
 from marquee.control.render.names import MANAGED_SELECTOR
-from marquee.control.snapshot import Child, DeploymentState, ModelKey, PodState
+from marquee.control.snapshot import Child, DeploymentState, ModelKey, PodState, RouteState, ScaledObjectState
 
 PLAIN_KINDS = (SERVICE, SERVICE_ACCOUNT, POD_DISRUPTION_BUDGET, NETWORK_POLICY, HORIZONTAL_POD_AUTOSCALER)
 
@@ -48,6 +50,19 @@ class Owned:
     deployments: tuple[DeploymentState, ...]
     pods: tuple[PodState, ...]
     others: tuple[Child, ...]
+    route: RouteState | None = None
+    scaled_objects: tuple[ScaledObjectState, ...] = ()
+
+
+_OPTIONAL: Final = (HTTP_ROUTE, SCALED_OBJECT)
+"""A cluster without the Gateway API, or without KEDA, serves models all the same."""
+
+_TRANSFORMS: Final[Mapping[Kind, Callable[[Kind, dict[str, Any]], Managed]]] = {
+    DEPLOYMENT: transforms.deployment,
+    POD: transforms.pod,
+    HTTP_ROUTE: transforms.route,
+    SCALED_OBJECT: transforms.scaled_object,
+}
 
 
 class Children:
@@ -66,7 +81,7 @@ class Children:
         self._on_change = on_change
         self._informers: dict[Kind, dict[str | None, Informer[Any]]] = {
             kind: {scope: self._informer(connection, kind, scope) for scope in namespaces or (None,)}
-            for kind in (DEPLOYMENT, POD, *PLAIN_KINDS)
+            for kind in (DEPLOYMENT, POD, *_OPTIONAL, *PLAIN_KINDS)
         }
 
     async def run(self) -> None:
@@ -91,11 +106,27 @@ class Children:
         others: list[Child] = [
             child for kind in PLAIN_KINDS for child in self._scope(kind, namespace).select(namespace, model)
         ]
+        scaled: list[ScaledObjectState] = self._scope(SCALED_OBJECT, namespace).select(namespace, model)
+        routes: list[RouteState] = self._scope(HTTP_ROUTE, namespace).select(namespace, model)
         return Owned(
             deployments=tuple(state for state in deployments if state.child.owner_uid == owner_uid),
             pods=tuple(pods),
             others=tuple(child for child in others if child.owner_uid == owner_uid),
+            route=next((state for state in routes if state.child.owner_uid == owner_uid), None),
+            scaled_objects=tuple(state for state in scaled if state.child.owner_uid == owner_uid),
         )
+
+    def pods_of(self, namespace: str, model: str) -> list[PodState]:
+        """The pods of a model."""
+        return list(self._scope(POD, namespace).select(namespace, model))
+
+    def deployments_of(self, namespace: str, model: str) -> list[DeploymentState]:
+        """The Deployments of a model."""
+        return list(self._scope(DEPLOYMENT, namespace).select(namespace, model))
+
+    def serves(self, kind: Kind) -> bool:
+        """Whether the API server has that kind, as far as is known."""
+        return all(informer.served for informer in self._informers[kind].values())
 
     def write_back(self, kind: Kind, body: dict[str, Any]) -> None:
         """Take the server's reply to our own write."""
@@ -108,12 +139,13 @@ class Children:
 
     def _informer(self, connection: Connection, kind: Kind, namespace: str | None) -> Informer[Any]:
         transform: Callable[[Kind, dict[str, Any]], Managed]
-        transform = {DEPLOYMENT: transforms.deployment, POD: transforms.pod}.get(kind, transforms.child)
+        transform = _TRANSFORMS.get(kind, transforms.child)
         return Informer(
             connection,
             kind,
             label_selector=MANAGED_SELECTOR,
             namespace=namespace,
+            optional=kind in _OPTIONAL,
             transform=partial(transform, kind),
             index=transforms.model_of,
             on_change=self._changed,

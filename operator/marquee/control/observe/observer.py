@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from marquee.control.kinds import SCALED_OBJECT
 from marquee.control.observe.children import Children
 from marquee.control.observe.resources import Resources
-from marquee.control.snapshot import Defaults, ModelKey, ProbeResult, Snapshot
+from marquee.control.snapshot import (
+    Defaults,
+    DriftReading,
+    Keda,
+    LogReading,
+    ModelKey,
+    ProbeResult,
+    Reading,
+    Snapshot,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +30,14 @@ class Observer:
     probe_result: Callable[[ModelKey], ProbeResult | None]
     defaults: Defaults
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    reading: Callable[[ModelKey], Reading | None] | None = None
+    """What the ledger says of a model's newest rollout; None: the operator has no ledger."""
+    drift: Callable[[ModelKey], DriftReading | None] = lambda _: None
+    """What the ledger's windows say of a model's drift."""
+    logged: Callable[[ModelKey], LogReading] | None = None
+    """What is known of a model's newest entry; None: there is no audit log."""
+    keda: Keda = field(default_factory=Keda)
+    """How ScaledObjects learn of requests, where the cluster has KEDA."""
 
     def observe(self, key: ModelKey) -> Snapshot | None:
         """The model's snapshot, or None when it is gone or going: its children go with it, by ownership."""
@@ -28,8 +46,9 @@ class Observer:
         if stored is None or stored.model.metadata.deletion_timestamp is not None:
             return None
         model = stored.model
-        named = model.spec.revision.name
+        named = model.spec.pinned
         other = self.resources.revision(namespace, named) if named is not None else None
+        now = self.now()
         owned = self.children.of(namespace, name, owner_uid=model.metadata.uid)
         return Snapshot(
             model=model,
@@ -40,6 +59,17 @@ class Observer:
             children=owned.others,
             probe=self.probe_result(key),
             defaults=self.defaults,
-            now=self.now(),
+            now=now,
             spec_error=stored.spec_error,
+            route=owned.route,
+            ledger=self._reading(key, now),
+            drift=self.drift(key),
+            scaled_objects=owned.scaled_objects,
+            audit=self.logged(key) if self.logged is not None else None,
+            keda=self.keda if self.children.serves(SCALED_OBJECT) else None,
         )
+
+    def _reading(self, key: ModelKey, now: datetime) -> Reading | None:
+        if self.reading is None:
+            return None
+        return self.reading(key) or Reading(statistics=None, failure="", as_of=now, unread=True)

@@ -45,7 +45,7 @@ class Resources:
         stored = read_model(body, known)
         self._forget_reference(key)
         self._models[key] = stored
-        if (name := stored.model.spec.revision.name) is not None:
+        if (name := stored.model.spec.pinned) is not None:
             self._referrers[key[0], name].add(key[1])
         return True
 
@@ -99,8 +99,8 @@ class Resources:
 
     def _forget_reference(self, key: ObjectKey) -> None:
         stored = self._models.get(key)
-        if stored is not None and stored.model.spec.revision.name is not None:
-            self._referrers[key[0], stored.model.spec.revision.name].discard(key[1])
+        if stored is not None and stored.model.spec.pinned is not None:
+            self._referrers[key[0], stored.model.spec.pinned].discard(key[1])
 
 
 def _key_of(body: Mapping[str, Any]) -> ObjectKey:

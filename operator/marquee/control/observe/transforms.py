@@ -8,8 +8,9 @@ import orjson
 
 from marquee.api.types import GROUP
 from marquee.control.kinds import Kind
-from marquee.control.render.names import LABEL_MODEL, LABEL_REVISION
-from marquee.control.snapshot import Child, DeploymentState, PodState
+from marquee.control.render.acceptance import is_behind, why_not_accepted
+from marquee.control.render.names import CONTAINER, LABEL_MODEL, LABEL_REVISION, SIDECAR
+from marquee.control.snapshot import Child, DeploymentState, PodState, RouteState, ScaledObjectState
 
 _MESSAGE_LIMIT = 4096
 _ANNOTATION_PREFIX = f"{GROUP}/"
@@ -59,13 +60,26 @@ def deployment(kind: Kind, body: dict[str, Any]) -> DeploymentState:
     )
 
 
+def route(kind: Kind, body: dict[str, Any]) -> RouteState:
+    """An HTTPRoute with what its gateways say."""
+    return RouteState(child=child(kind, body), refusal=why_not_accepted(body), behind=is_behind(body))
+
+
+def scaled_object(kind: Kind, body: dict[str, Any]) -> ScaledObjectState:
+    """A ScaledObject with what KEDA says of it."""
+    conditions = {condition["type"]: condition for condition in (body.get("status") or {}).get("conditions") or ()}
+    ready = conditions.get("Ready", {})
+    words = " ".join(ready[key] for key in ("reason", "message") if ready.get(key))
+    trouble = "" if ready.get("status") == "True" else words[:_MESSAGE_LIMIT] or None
+    return ScaledObjectState(child=child(kind, body), trouble=trouble)
+
+
 def pod(_: Kind, body: dict[str, Any]) -> PodState:
-    """A pod with what its kubelet and its container say."""
+    """A pod with what its kubelet and its containers say: the predictor, unless its sidecar is what keeps it."""
     metadata, status = body["metadata"], body.get("status") or {}
     labels = metadata.get("labels") or {}
     conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
-    containers = status.get("containerStatuses") or ()
-    container: dict[str, Any] = next((c for c in containers if c["name"] == "predictor"), {})
+    container = _troubled(status)
     state, last = container.get("state") or {}, container.get("lastState") or {}
     waiting = state.get("waiting") or {}
     terminated = state.get("terminated") or last.get("terminated") or {}
@@ -79,6 +93,7 @@ def pod(_: Kind, body: dict[str, Any]) -> PodState:
         ip=status.get("podIP", ""),
         ready=conditions.get("Ready", {}).get("status") == "True",
         deleting="deletionTimestamp" in metadata,
+        container=container.get("name", CONTAINER),
         restarts=container.get("restartCount", 0),
         created=metadata.get("creationTimestamp", ""),
         template=labels.get("pod-template-hash", ""),
@@ -88,6 +103,19 @@ def pod(_: Kind, body: dict[str, Any]) -> PodState:
         termination_message=(terminated.get("message") or "")[:_MESSAGE_LIMIT],
         unschedulable=scheduled.get("message", "") if scheduled.get("reason") == "Unschedulable" else "",
     )
+
+
+def _troubled(status: dict[str, Any]) -> dict[str, Any]:
+    """The container whose state tells how the pod is: the sidecar while it is not ready, and the front says nothing."""
+    by_name = {
+        container["name"]: container
+        for container in (*(status.get("containerStatuses") or ()), *(status.get("initContainerStatuses") or ()))
+    }
+    predictor: dict[str, Any] = by_name.get(CONTAINER, {})
+    sidecar: dict[str, Any] = by_name.get(SIDECAR, {})
+    ended = [(predictor.get(state) or {}).get("terminated") or {} for state in ("state", "lastState")]
+    speaks = any(end.get("message") for end in ended)
+    return sidecar if sidecar and not sidecar.get("ready") and not predictor.get("ready") and not speaks else predictor
 
 
 def _ours(annotations: dict[str, str]) -> dict[str, str]:

@@ -1,14 +1,14 @@
-"""The objects that a model has once, whatever its revisions: identity, address, protection, scaling."""
+"""The objects that a model has once, whatever its revisions: identity, address, protection."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from marquee.api.marketing_model import MarketingModel, ScalingClass
+from marquee.api.marketing_model import MarketingModel
 from marquee.contract import pod
 from marquee.control.render import names
+from marquee.control.snapshot import Child
 
-DEFAULT_CPU_UTILIZATION_PERCENT: Final = 70
 SERVICE_PORT: Final = 80
 
 
@@ -23,18 +23,28 @@ def service_account(model: MarketingModel) -> dict[str, Any]:
     )
 
 
-def service(model: MarketingModel, *, revision: str, annotations: dict[str, str]) -> dict[str, Any]:
+def service(
+    model: MarketingModel, *, revision: str, annotations: dict[str, str], both_arms: bool = False
+) -> dict[str, Any]:
     """The model's address. Its selector is the state of traffic: the revision in it answers users, and
-    changing it is the one write that switches them."""
+    changing it is the one write that switches them.
+
+    With ``both_arms`` all pods of the model answer, and their numbers are the split; the revision is stable's.
+    """
     content = {
         "spec": {
             "type": "ClusterIP",
-            "selector": names.pod_selector(model, revision),
+            "selector": names.arms_selector(model) if both_arms else names.pod_selector(model, revision),
             "ports": [{"name": "http", "port": SERVICE_PORT, "protocol": "TCP", "targetPort": "http"}],
         }
     }
     annotations = {names.ANNOTATION_SERVING_REVISION: revision} | annotations
     return names.manifest(model, "v1", "Service", model.metadata.name, content, annotations=annotations)
+
+
+def reaches_every_revision(stored: Child) -> bool:
+    """Whether a stored Service selects the pods of any revision of its model."""
+    return f'"{names.LABEL_REVISION}"'.encode() not in stored.body
 
 
 def pod_disruption_budget(model: MarketingModel) -> dict[str, Any]:
@@ -54,23 +64,3 @@ def network_policy(model: MarketingModel) -> dict[str, Any]:
         }
     }
     return names.manifest(model, "networking.k8s.io/v1", "NetworkPolicy", model.metadata.name, content)
-
-
-def horizontal_pod_autoscaler(model: MarketingModel, *, revision: str) -> dict[str, Any] | None:
-    """The autoscaler of the serving revision's Deployment, when the model asks for one."""
-    scaling = model.spec.scaling
-    if scaling.class_ is not ScalingClass.HPA:
-        return None
-    target = {
-        "type": "Utilization",
-        "averageUtilization": scaling.cpu_utilization_percent or DEFAULT_CPU_UTILIZATION_PERCENT,
-    }
-    content = {
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": revision},
-            "minReplicas": scaling.min_replicas,
-            "maxReplicas": scaling.max_replicas,
-            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
-        }
-    }
-    return names.manifest(model, "autoscaling/v2", "HorizontalPodAutoscaler", model.metadata.name, content)

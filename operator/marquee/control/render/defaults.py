@@ -13,8 +13,10 @@ _DEFAULTS = TypeAdapter(Defaults)
 
 
 def remember(defaults: Defaults) -> str:
-    """The text of the annotation; equal defaults give equal texts."""
-    return orjson.dumps(asdict(defaults), option=orjson.OPT_SORT_KEYS).decode()
+    """The text of the annotation; equal defaults give equal texts. What there is not is not mentioned: an operator that
+    learns of a new default must not write to what it deployed before."""
+    values = {name: value for name, value in asdict(defaults).items() if value != ""}
+    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def recall(text: str | None) -> Defaults | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from marquee.api.marketing_model import MarketingModel, Toleration
@@ -9,6 +11,8 @@ from marquee.api.model_revision import ModelRevision
 from marquee.contract import pod
 from marquee.control.render import names
 from marquee.control.render.defaults import remember
+from marquee.control.render.gpus import resource_claims, with_gpus
+from marquee.control.render.triton import MODELS_MOUNT, triton_container, triton_settings, triton_volumes
 from marquee.control.snapshot import Defaults
 
 USER_ID: Final = 65532
@@ -17,6 +21,11 @@ PRE_STOP_SECONDS: Final = 5
 POD_DRAIN_SECONDS: Final = 10
 """After SIGTERM the front closes each connection with its next answer; idle ones end at this bound."""
 KILL_MARGIN_SECONDS: Final = 15
+
+LEDGER_TOKEN_SECONDS: Final = 3_600
+"""The kubelet renews it when four fifths of that are over."""
+SPOOL_SIZE: Final = "64Mi"
+"""Twice what a pod keeps at most: a file is written before its predecessor goes."""
 
 _PVC_SCHEME: Final = "pvc://"
 
@@ -42,6 +51,8 @@ def deployment(model: MarketingModel, revision: ModelRevision, defaults: Default
         }
     }
     labels = {names.LABEL_REVISION: name}
+    if model.spec.serving.triton is None:
+        defaults = replace(defaults, triton_image="")  # of no concern here, and nothing to write for where it is new
     annotations = {names.ANNOTATION_DEFAULTS: remember(defaults)}
     return names.manifest(model, "apps/v1", "Deployment", name, content, labels=labels, annotations=annotations)
 
@@ -61,6 +72,15 @@ def _pod_spec(model: MarketingModel, revision: ModelRevision, defaults: Defaults
     if claim := claim_of(revision.spec.artifact.uri):
         volumes.append({"name": "source", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
         mounts.append({"name": "source", "mountPath": f"{pod.PVC_MOUNT_ROOT}/{claim}", "readOnly": True})
+    if defaults.ledger_url:
+        volumes += _ledger_volumes()
+        mounts += [
+            {"name": "ledger-token", "mountPath": str(PurePosixPath(pod.LEDGER_TOKEN_PATH).parent), "readOnly": True},
+            {"name": "spool", "mountPath": pod.SPOOL_PATH},
+        ]
+    if serving.triton is not None:
+        volumes += triton_volumes()
+        mounts.append(MODELS_MOUNT)
     spec: dict[str, Any] = {
         "serviceAccountName": names.service_account_name(model),
         "automountServiceAccountToken": False,
@@ -84,13 +104,32 @@ def _pod_spec(model: MarketingModel, revision: ModelRevision, defaults: Defaults
         "containers": [_container(model, revision, defaults, mounts)],
         "volumes": volumes,
     }
+    if serving.triton is not None:
+        spec["initContainers"] = [triton_container(serving, serving.triton, defaults)]
     if defaults.image_pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in defaults.image_pull_secrets]
+    if claims := resource_claims(serving.gpu):
+        spec["resourceClaims"] = claims
+    if serving.runtime_class_name:
+        spec["runtimeClassName"] = serving.runtime_class_name
     if serving.node_selector:
         spec["nodeSelector"] = dict(serving.node_selector)
     if serving.tolerations:
         spec["tolerations"] = [_toleration(toleration) for toleration in serving.tolerations]
     return spec
+
+
+def _ledger_volumes() -> list[dict[str, Any]]:
+    """A token that is good for the ledger alone, and room for what the ledger has not taken yet."""
+    token = {
+        "audience": pod.LEDGER_AUDIENCE,
+        "expirationSeconds": LEDGER_TOKEN_SECONDS,
+        "path": PurePosixPath(pod.LEDGER_TOKEN_PATH).name,
+    }
+    return [
+        {"name": "ledger-token", "projected": {"sources": [{"serviceAccountToken": token}]}},
+        {"name": "spool", "emptyDir": {"sizeLimit": SPOOL_SIZE}},
+    ]
 
 
 def _container(
@@ -99,15 +138,15 @@ def _container(
     serving = model.spec.serving
     policy = serving.image_pull_policy.value if serving.image_pull_policy else defaults.image_pull_policy
     return {
-        "name": "predictor",
+        "name": names.CONTAINER,
         "image": serving.image or defaults.predictor_image,
         "imagePullPolicy": policy,
-        "env": [{"name": key.value, "value": value} for key, value in _settings(model, revision).items()],
+        "env": [{"name": key.value, "value": value} for key, value in _settings(model, revision, defaults).items()],
         "ports": [
             {"name": "http", "containerPort": pod.SERVING_PORT, "protocol": "TCP"},
             {"name": "metrics", "containerPort": pod.METRICS_PORT, "protocol": "TCP"},
         ],
-        "resources": serving.resources.model_dump(mode="json", exclude_defaults=True),
+        "resources": with_gpus(serving.resources, serving.gpu if serving.triton is None else None),
         "volumeMounts": mounts,
         # a model may take long to fetch; the pod ends itself when it can't be, with the reason
         "startupProbe": _http_get(pod.HEALTH_READY_PATH)
@@ -123,7 +162,7 @@ def _container(
     }
 
 
-def _settings(model: MarketingModel, revision: ModelRevision) -> dict[pod.Setting, str]:
+def _settings(model: MarketingModel, revision: ModelRevision, defaults: Defaults) -> dict[pod.Setting, str]:
     settings = {
         pod.Setting.MODEL: model.metadata.name,
         pod.Setting.NAMESPACE: model.metadata.namespace,
@@ -136,6 +175,22 @@ def _settings(model: MarketingModel, revision: ModelRevision) -> dict[pod.Settin
     }
     if model.spec.serving.service:
         settings[pod.Setting.SERVICE] = model.spec.serving.service
+    if (cache := model.spec.serving.cache) is not None:
+        settings[pod.Setting.PREDICTION_CACHE_TTL_SECONDS] = str(cache.ttl_seconds)
+        settings[pod.Setting.PREDICTION_CACHE_MAX_ENTRIES] = str(cache.max_entries)
+    if (cost := model.spec.serving.cost) is not None:
+        settings[pod.Setting.COST_PER_POD_HOUR] = str(cost.per_pod_hour)
+        settings[pod.Setting.COST_CURRENCY] = cost.currency
+    if model.spec.serving.triton is not None:
+        settings[pod.Setting.TRITON] = triton_settings(model.spec.serving.triton, model.spec.serving.gpu)
+    if model.spec.slo is not None:
+        settings[pod.Setting.SLO_P99_MILLISECONDS] = str(model.spec.slo.latency_milliseconds)
+    if defaults.ledger_url:
+        settings[pod.Setting.LEDGER_URL] = defaults.ledger_url
+        settings[pod.Setting.LEDGER_TOKEN_PATH] = pod.LEDGER_TOKEN_PATH
+        settings[pod.Setting.SPOOL_PATH] = pod.SPOOL_PATH
+        if model.spec.splits_by_pods and model.spec.rollout.analysis is not None:
+            settings[pod.Setting.STAMPING] = "pod"
     return settings
 
 

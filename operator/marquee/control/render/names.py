@@ -9,7 +9,15 @@ import orjson
 
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.types import API_VERSION, GROUP
+from marquee.contract.pod import PREDICTOR_ACCOUNT_SUFFIX
 
+CONTAINER: Final = "predictor"
+"""Container of the front."""
+SIDECAR: Final = "triton"
+"""Container beside it, where the model asks for Triton."""
+
+LABEL_NAME: Final = "app.kubernetes.io/name"
+PREDICTOR: Final = "marquee-predictor"
 LABEL_MODEL: Final = f"{GROUP}/model"
 LABEL_REVISION: Final = f"{GROUP}/revision"
 LABEL_TEAM: Final = f"{GROUP}/team"
@@ -27,12 +35,17 @@ ANNOTATION_SERVING_REVISION: Final = f"{GROUP}/serving-revision"
 """On the Service: the revision in its selector, as we wrote it."""
 ANNOTATION_SWITCHED_AT: Final = f"{GROUP}/switched-at"
 ANNOTATION_PREVIOUS_REVISION: Final = f"{GROUP}/previous-revision"
+ANNOTATION_ROLLOUT: Final = f"{GROUP}/rollout"
+"""On the Service: the newest rollout with steps, see `marquee.control.render.record`."""
+
+ANNOTATION_UNLOGGED: Final = f"{GROUP}/unlogged"
+"""On the Service: entries that the audit log is owed, see `marquee.control.render.debts`."""
 
 
 def model_labels(model: MarketingModel) -> dict[str, str]:
     """Labels of every object of a model, pods included."""
     return {
-        "app.kubernetes.io/name": "marquee-predictor",
+        LABEL_NAME: PREDICTOR,
         "app.kubernetes.io/instance": model.metadata.name,
         LABEL_MANAGED_BY: MANAGED_BY,
         LABEL_MODEL: model.metadata.name,
@@ -46,9 +59,14 @@ def pod_selector(model: MarketingModel, revision: str) -> dict[str, str]:
     return {LABEL_MODEL: model.metadata.name, LABEL_REVISION: revision}
 
 
+def arms_selector(model: MarketingModel) -> dict[str, str]:
+    """Selects the pods of every revision of a model: of both arms, while there are no others."""
+    return {LABEL_MODEL: model.metadata.name, LABEL_NAME: PREDICTOR}
+
+
 def service_account_name(model: MarketingModel) -> str:
     """Apart from the model's name, which may well be the name of somebody's own ServiceAccount."""
-    return f"{model.metadata.name}-predictor"
+    return f"{model.metadata.name}{PREDICTOR_ACCOUNT_SUFFIX}"
 
 
 def manifest(

@@ -272,6 +272,87 @@ async def test_never_gives_up(api: ScriptedApi, connection: Connection) -> None:
         assert informer.counters.failures == 5
 
 
+OPTIONAL = InformerSettings(backoff=FAST.backoff, settled_seconds=0.02, absent_seconds=0.05)
+NOT_SERVED = "kind is not served; carrying on without it"
+
+
+async def test_an_optional_kind_that_is_not_served_is_an_empty_set(api: ScriptedApi, connection: Connection) -> None:
+    """Nobody waits for it and nobody is alarmed: it is synced, healthy, no failure, and told once."""
+    api.then(*[refusal(404, "NotFound")] * 3, hang())
+    subject = Subject(connection, OPTIONAL, optional=True)
+
+    with structlog.testing.capture_logs() as logs:
+        async with running(subject) as informer:
+            await until(lambda: len(api.seen) == 4)
+            assert informer.synced.is_set()
+            assert informer.healthy
+            assert len(informer) == 0
+            assert (informer.counters.failures, informer.counters.lists, informer.counters.watches) == (0, 0, 0)
+
+    assert [(log["log_level"], log["event"]) for log in logs] == [
+        ("info", "kind is not served; carrying on without it")
+    ]
+    assert subject.changes == []
+
+
+async def test_an_absent_kind_is_asked_for_in_its_own_time(api: ScriptedApi, connection: Connection) -> None:
+    """Not in the rhythm of failures: a cluster without the kind is no outage."""
+    settings = InformerSettings(backoff=FAST.backoff, absent_seconds=0.2)
+    api.then(*[refusal(404, "NotFound")] * 9)
+
+    async with running(Subject(connection, settings, optional=True)):
+        await asyncio.sleep(0.5)
+        assert 2 <= len(api.seen) <= 3
+
+
+async def test_an_optional_kind_is_found_when_it_comes(api: ScriptedApi, connection: Connection) -> None:
+    """Installed later, it is listed and watched without a restart, and both is told."""
+    api.then(refusal(404, "NotFound"), page([made("a", 3)], 9), watch(event("ADDED", "b", 11), end="hang"))
+    subject = Subject(connection, OPTIONAL, optional=True)
+
+    with structlog.testing.capture_logs() as logs:
+        async with running(subject) as informer:
+            await until(lambda: informer.get("ns", "b"))
+            assert sorted(informer) == ["a@3", "b@11"]
+
+    assert subject.changes == [(None, "a@3"), (None, "b@11")]
+    assert [log["event"] for log in logs] == [NOT_SERVED, "informer synced"]
+
+
+async def test_an_optional_kind_that_goes_takes_its_objects_along(api: ScriptedApi, connection: Connection) -> None:
+    """When the kind is removed while it is watched, its objects are told as gone; when it returns, all is listed."""
+    api.then(
+        page([made("a", 3)], 9),
+        watch(event("ADDED", "b", 11)),
+        refusal(404, "NotFound"),
+        refusal(404, "NotFound"),
+        page([made("b", 21)], 22),
+        watch(end="hang"),
+    )
+    subject = Subject(connection, OPTIONAL, optional=True)
+
+    with structlog.testing.capture_logs() as logs:
+        async with running(subject) as informer:
+            await until(lambda: len(api.seen) == 6)
+            assert sorted(informer) == ["b@21"]
+            assert informer.counters.failures == 0
+
+    assert subject.changes[2:] == [("a@3", None), ("b@11", None), (None, "b@21")]
+    assert "resourceVersion" not in api.seen[3].query
+    assert api.seen[5].query["resourceVersion"] == "22"
+    assert [log["event"] for log in logs].count(NOT_SERVED) == 1
+
+
+async def test_an_optional_kind_may_fail_like_any_other(api: ScriptedApi, connection: Connection) -> None:
+    """A server in trouble says nothing of whether the kind is served: nothing is synced then."""
+    api.then(refusal(503, "ServiceUnavailable"), refusal(403, "Forbidden"), hang())
+
+    async with running(Subject(connection, OPTIONAL, optional=True)) as informer:
+        await until(lambda: len(api.seen) == 3)
+        assert not informer.synced.is_set()
+        assert informer.counters.failures == 2
+
+
 async def test_a_server_that_ends_watches_at_once_is_not_hammered(api: ScriptedApi, connection: Connection) -> None:
     """Watches that end right away are opened again with growing pauses."""
     settings = InformerSettings(backoff=Backoff(initial_seconds=0.05, maximum_seconds=1, jitter=0))

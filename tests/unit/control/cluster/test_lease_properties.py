@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.unit.control.cluster.lease_api import LeaseServer
 from tests.unit.control.cluster.test_lease import Process
 from tests.unit.control.runtime.virtual_time import VirtualTimeLoop, run_virtually
@@ -111,7 +112,7 @@ async def play(script: list[Fault]) -> None:
         await process.stop()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(st.lists(faults, max_size=12))
 def test_never_two_leaders_and_finally_one(script: list[Fault]) -> None:
     """Through cuts, lost answers, slow links, crashes, restarts, edits and stalls."""

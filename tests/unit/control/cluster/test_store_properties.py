@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
 
 from marquee.control.cluster.store import ObjectKey, Store
+from tests.support.examples import examples
 from tests.unit.control.cluster.scripted_api import group_of, made
 
 names = st.sampled_from(["a", "b"])
@@ -104,4 +105,6 @@ class Race(RuleBasedStateMachine):
 
 def test_the_store_ends_at_the_truth_and_tells_of_every_change() -> None:
     """For any order of changes, events, own answers and lists."""
-    run_state_machine_as_test(Race, settings=settings(max_examples=150, stateful_step_count=30, deadline=None))
+    run_state_machine_as_test(
+        Race, settings=settings(max_examples=examples(100), stateful_step_count=30, deadline=None)
+    )

@@ -15,15 +15,18 @@ from marquee.control.kinds import (
     HORIZONTAL_POD_AUTOSCALER,
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
+    SCALED_OBJECT,
     SERVICE,
     SERVICE_ACCOUNT,
     Kind,
 )
 from marquee.control.render import names
-from marquee.control.snapshot import Defaults
+from marquee.control.snapshot import Defaults, Keda
+from tests.support.examples import examples
 from tests.unit.control.builders import MODEL
 from tests.unit.control.world import Behaviour, World
 
+KEDA = Keda("http://operator:8081/demand")
 LOSABLE = [
     (SERVICE, MODEL),
     (SERVICE_ACCOUNT, f"{MODEL}-predictor"),
@@ -31,11 +34,14 @@ LOSABLE = [
     (POD_DISRUPTION_BUDGET, MODEL),
     (HORIZONTAL_POD_AUTOSCALER, MODEL),
 ]
+OFFICE = {"start": "0 8 * * 1-5", "end": "0 18 * * 1-5", "minReplicas": 2}
 SCALINGS = [
     {"class": "None", "minReplicas": 1},
     {"class": "None", "minReplicas": 3},
     {"class": "HPA", "minReplicas": 2, "maxReplicas": 4},
     {"class": "External", "minReplicas": 1},
+    {"class": "KEDA", "minReplicas": 2, "maxReplicas": 4, "requestsPerSecond": 10},
+    {"class": "KEDA", "minReplicas": 0, "maxReplicas": 4, "schedule": [OFFICE]},
 ]
 SERVINGS: list[dict[str, Any]] = [
     {},
@@ -53,6 +59,7 @@ class Rollouts(RuleBasedStateMachine):
         """Start with a model whose first revision may be bad, or with one that serves while the next comes."""
         self.world = World()
         self.world.set_spec(scaling=scaling)
+        self.world.keda = KEDA
         self.count = 0
         if serves:
             self.new_revision(Behaviour.GOOD)
@@ -90,6 +97,18 @@ class Rollouts(RuleBasedStateMachine):
     def edit(self, serving: dict[str, Any]) -> None:
         """Change how pods serve."""
         self.world.set_spec(serving=serving)
+
+    @rule(installed=st.booleans())
+    def have_keda(self, *, installed: bool) -> None:
+        """Install KEDA, or remove it with its objects."""
+        self.world.keda = KEDA if installed else None
+        if not installed:
+            self.world.objects = {key: body for key, body in self.world.objects.items() if key[0] != SCALED_OBJECT}
+
+    @rule(data=st.data(), pods=st.integers(0, 6))
+    def load(self, data: st.DataObject, pods: int) -> None:
+        """More or less is to be done."""
+        self.world.wished = {data.draw(st.sampled_from(sorted(self.world.behaviours))): pods}
 
     # accidents
 
@@ -201,6 +220,11 @@ class Rollouts(RuleBasedStateMachine):
         scaling = world.model["spec"].get("scaling", {})
         if scaling.get("class", "None") == "None":
             assert world.ready_pods(wanted) == scaling.get("minReplicas", 1)
+        scaled = {name for kind, name in world.objects if kind == SCALED_OBJECT}
+        assert scaled == ({wanted} if scaling.get("class") == "KEDA" and world.keda is not None else set())
+        if scaling.get("class") == "KEDA":
+            lowest = scaling["minReplicas"] if world.keda is not None else max(1, scaling["minReplicas"])
+            assert world.objects[DEPLOYMENT, wanted]["spec"]["replicas"] >= lowest
         autoscaler = world.objects.get((HORIZONTAL_POD_AUTOSCALER, MODEL))
         assert (autoscaler is not None) == (scaling.get("class") == "HPA")
         if autoscaler is not None:
@@ -223,7 +247,9 @@ class Rollouts(RuleBasedStateMachine):
 
 
 TestRollouts = Rollouts.TestCase
-TestRollouts.settings = settings(max_examples=60, stateful_step_count=20, deadline=None, report_multiple_bugs=False)
+TestRollouts.settings = settings(
+    max_examples=examples(30), stateful_step_count=20, deadline=None, report_multiple_bugs=False
+)
 
 
 def _history(bad: Behaviour | None, die_after: int | None) -> list[tuple[Any, ...]]:

@@ -23,6 +23,7 @@ from tests.unit.control.builders import (
     digest_of,
     snapshot,
 )
+from tests.unit.control.ramps import NOT_READ, of_others
 
 CRASHING = Arm(ready=0, pods=(a_pod("churn-2", ready=False, restarts=3),))
 PASSED = a_probe("churn-2", passed=True)
@@ -252,3 +253,34 @@ def test_an_older_status_is_understood() -> None:
     model: MarketingModel = snapshot().model
     assert model.status == MarketingModelStatus()
     assert decide(snapshot()).status.observed_generation == 1
+
+
+def test_what_others_serve_is_ready_and_nothing_is_written() -> None:
+    """The status says who answers for verdicts; no address and no pods are claimed."""
+    plan = decide(of_others(NOT_READ))
+    assert (plan.applies, plan.scales, plan.deletes, plan.probe, plan.declare, plan.follow) == (
+        (),
+        (),
+        (),
+        None,
+        None,
+        None,
+    )
+    status = plan.status
+    assert (status.phase, status.url, status.selector, status.stable, status.canary) == (
+        Phase.EXTERNAL, "", "", None, None,
+    )  # fmt: skip
+    (ready,) = status.conditions
+    assert (ready.type, ready.status, ready.reason) == ("Ready", "True", "ServedByOthers")
+    assert ready.message.endswith("the ledger answers for verdicts at /judge/crm/churn")
+
+
+def test_what_others_serve_without_a_ledger_is_stalled() -> None:
+    """Nobody could be asked for a verdict: the words say what to install."""
+    status = decide(of_others(None)).status
+    assert status.phase is Phase.BLOCKED
+    assert [(condition.type, condition.reason) for condition in status.conditions] == [
+        ("Ready", "LedgerUnavailable"),
+        ("Stalled", "LedgerUnavailable"),
+    ]
+    assert "install the chart with ledger.enabled" in status.conditions[0].message

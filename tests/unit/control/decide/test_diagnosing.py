@@ -63,6 +63,21 @@ CAUSES = {
         Reason.OUT_OF_MEMORY,
         "killed at its memory limit; raise spec.serving.resources.limits.memory",
     ),
+    "Triton's image is not there": (
+        {"container": "triton", "waiting_reason": "ErrImagePull", "waiting_message": "not found"},
+        Reason.IMAGE_PULL_FAILED,
+        "not found; check spec.serving.triton.image and pull secrets",
+    ),
+    "Triton has too little memory": (
+        {"container": "triton", "termination_reason": "OOMKilled", "restarts": 1},
+        Reason.OUT_OF_MEMORY,
+        "killed at its memory limit; raise spec.serving.triton.resources.limits.memory",
+    ),
+    "Triton dies again and again": (
+        {"container": "triton", "restarts": 3},
+        Reason.CRASH_LOOPING,
+        "restarted 3 times; see `kubectl logs -n crm --previous -c triton churn-2-0`",
+    ),
     "it dies again and again": (
         {"restarts": 3, "termination_reason": "Error", "termination_message": "Segmentation fault"},
         Reason.CRASH_LOOPING,
@@ -131,6 +146,17 @@ def test_only_the_current_template_counts() -> None:
     current = _troubled(1, template="b", created="2024-11-22T11:30:00Z")
     assert diagnose(_deployment(), [former, current]) is None
     assert diagnose(_deployment(), [former]) is not None
+
+
+def test_of_two_pods_of_one_second_the_one_that_is_not_ready_is_newer() -> None:
+    """A change within a second of the first pod's creation: its successor's trouble is told all the same."""
+    created = "2024-11-22T11:00:00Z"
+    former = _troubled(0, template="a", created=created, ready=True)
+    current = _troubled(1, template="b", created=created, waiting_reason="ErrImagePull")
+    for pods in ([former, current], [current, former]):
+        found = diagnose(_deployment(), pods)
+        assert found is not None
+        assert found.reason is Reason.IMAGE_PULL_FAILED
 
 
 def test_any_pod_of_the_current_template_counts() -> None:

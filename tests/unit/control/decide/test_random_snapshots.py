@@ -12,6 +12,7 @@ from marquee.api.marketing_model import MarketingModelStatus, Phase
 from marquee.control.decide import decide
 from marquee.control.kinds import DEPLOYMENT
 from marquee.control.snapshot import Defaults, PodState, ProbeResult, Snapshot
+from tests.support.examples import examples
 from tests.unit.control.builders import NOW, Arm, Switched, a_pod, a_revision, snapshot
 
 NAMES = ("churn-1", "churn-2", "churn-3")
@@ -60,7 +61,7 @@ def arms(draw: st.DrawFn, revision: str) -> Arm:
 def snapshots(draw: st.DrawFn) -> Snapshot:
     """Anything that the caches might hold."""
     scaling: dict[str, Any] = {
-        "class": draw(st.sampled_from(["None", "HPA", "External"])),
+        "class": draw(st.sampled_from(["None", "HPA", "KEDA", "External"])),
         "minReplicas": draw(st.integers(1, 3)),
         "maxReplicas": 4,
     }
@@ -88,7 +89,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
 
 
 @given(snapshots())
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 def test_any_snapshot_has_a_decision_that_keeps_the_promises(observed: Snapshot) -> None:
     """Nothing raises, nothing that serves or is wanted goes, a blocked model is left alone, and the status fits."""
     plan = decide(observed)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marquee.api.marketing_model import ResourceRequirements
+from marquee.api.resources import ResourceRequirements
 from marquee.api.schema import structural_schema
 from marquee.control.decide.syncing import _quantity, is_in_sync
 from marquee.control.kinds import DEPLOYMENT
@@ -218,3 +218,10 @@ def _scalars(value: Any, place: tuple[Any, ...]) -> Any:
             yield from _scalars(child, (*place, index))
     else:
         yield place
+
+
+def test_a_selector_with_one_more_label_selects_something_else() -> None:
+    """Elsewhere more is welcome: labels, annotations, whatever a server or a colleague adds."""
+    wanted = {"spec": {"selector": {"model": "churn"}, "type": "ClusterIP"}}
+    assert is_in_sync(wanted, {"spec": {"selector": {"model": "churn"}, "type": "ClusterIP", "clusterIP": "x"}})
+    assert not is_in_sync(wanted, {"spec": {"selector": {"model": "churn", "arm": "a"}, "type": "ClusterIP"}})

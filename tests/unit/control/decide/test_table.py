@@ -8,15 +8,58 @@ import pytest
 
 from marquee.api.conditions import Reason
 from marquee.api.marketing_model import Phase
+from marquee.api.rollout_status import RolloutResult
+from marquee.contract.command import Action
 from marquee.control.decide.facts import gather
-from marquee.control.decide.table import TABLE, Move, Row, match
-from marquee.control.snapshot import Snapshot
+from marquee.control.decide.table import TABLE, Cause, Move, Row, match
+from marquee.control.snapshot import Keda, Snapshot
 from tests.unit.control.builders import READY, STARTING, Arm, Switched, a_pod, a_probe, snapshot
+from tests.unit.control.decide.test_pods_vectors import by_pods
+from tests.unit.control.ramps import (
+    GOOD,
+    GOOD_LAST,
+    HARM,
+    NOT_READ,
+    OTHER_STEPS,
+    UNDECIDED,
+    Ramp,
+    a_command,
+    away,
+    of_others,
+    ramp,
+    saying,
+)
 
 CRASHING = Arm(ready=0, pods=(a_pod("churn-2", ready=False, restarts=3),))
 UNSCHEDULABLE = Arm(ready=0, pods=(a_pod("churn-2", ready=False, unschedulable="0/3 nodes are available"),))
 
+SUPERSEDED = Ramp(revision="churn-3", result=RolloutResult.SUPERSEDED)
+ROLLED_BACK = Ramp(result=RolloutResult.ROLLED_BACK, reason="HarmShown")
+PROMOTED = Ramp(step=1, result=RolloutResult.PROMOTED, reason="Switching")
+BEFORE = a_probe("churn-1", passed=True)
+
+
+def _said(action: Action, observed: Snapshot) -> Snapshot:
+    """The same, after a person's command about its rollout and first step."""
+    return saying(observed, a_command(observed, action, step=0))
+
+
+KEDA = Keda("http://operator:8081/demand")
+NIGHTLY = {
+    "class": "KEDA",
+    "minReplicas": 0,
+    "maxReplicas": 3,
+    "schedule": [{"start": "0 8 * * *", "end": "0 20 * * *", "minReplicas": 1}],
+}
 SITUATIONS = {
+    "pods of a third revision would be reached": (
+        "not alone",
+        replace(by_pods("none", 1, "a third's pods"), ledger=NOT_READ),
+    ),
+    "the last step is passed with three of four pods": (
+        "filling up",
+        replace(by_pods("last step", 3, "ready"), ledger=GOOD_LAST),
+    ),
     "there is no such revision": (
         "no revision",
         snapshot(wanted="churn-9", serving="churn-1", proven="churn-1", arms={"churn-1": READY}),
@@ -129,6 +172,78 @@ SITUATIONS = {
             switched=Switched("churn-1", seconds_ago=11),
         ),
     ),
+    "another revision is wanted half-way": ("superseded", ramp(wanted="churn-3", record=Ramp(), ledger=GOOD)),
+    "the plan is another one half-way": ("superseded", ramp(record=Ramp(steps=OTHER_STEPS), ledger=GOOD)),
+    "another revision is wanted half-way, and does not exist": (
+        "no revision",
+        ramp(wanted="churn-9", record=Ramp(), ledger=GOOD),
+    ),
+    "a missing one is wanted half-way, and the canary does harm": (
+        "harm",
+        ramp(wanted="churn-9", record=Ramp(), ledger=HARM),
+    ),
+    "the canary's ModelRevision is gone, and it does harm": (
+        "harm",
+        ramp(record=Ramp(), ledger=HARM, revisions=("churn-1",)),
+    ),
+    "a missing one is wanted half-way, and a person ends the rollout": (
+        "aborted",
+        _said(Action.ABORT, ramp(wanted="churn-9", record=Ramp(), ledger=GOOD)),
+    ),
+    "a missing one is wanted half-way by another plan, and the canary does harm": (
+        "no revision",
+        ramp(wanted="churn-9", record=Ramp(steps=OTHER_STEPS), ledger=HARM),
+    ),
+    "a missing one is wanted after a rollback": (
+        "withdrawn",
+        ramp(wanted="churn-9", record=ROLLED_BACK, ledger=HARM),
+    ),
+    "a person ends the rollout": ("aborted", _said(Action.ABORT, ramp(record=Ramp(), ledger=GOOD))),
+    "the canary does harm": ("harm", ramp(record=Ramp(), ledger=HARM)),
+    "the canary does harm while paused": ("harm", ramp(record=Ramp(), ledger=HARM, paused=True)),
+    "the canary's pods crash": (
+        "canary broken",
+        ramp(record=Ramp(), ledger=GOOD, arms={"churn-1": READY, "churn-2": CRASHING}),
+    ),
+    "there is no ledger to judge by": ("no ledger", ramp()),
+    "no ledger is left half-way": ("no ledger", ramp(record=Ramp())),
+    "no ledger is left, and a person says go on": ("next step", _said(Action.PROMOTE, ramp(record=Ramp()))),
+    "no gateway carries the route": ("no route", ramp(ledger=NOT_READ, refusal="nobody has answered")),
+    "the Service that remembers is on its way out": ("no route", ramp(ledger=NOT_READ, service_deleting=True)),
+    "the canary is ready": ("first step", ramp(ledger=NOT_READ)),
+    "the canary is ready and all is paused": ("paused", ramp(ledger=NOT_READ, paused=True)),
+    "a takeover without steps is paused": ("paused", ramp(ledger=NOT_READ, steps=[], analysis=None, paused=True)),
+    "a person pauses a step": ("paused", _said(Action.PAUSE, ramp(record=Ramp(), ledger=GOOD))),
+    "a pause of the rollout before": ("first step", _said(Action.PAUSE, ramp(record=SUPERSEDED, ledger=NOT_READ))),
+    "a step waits for a person": (
+        "unapproved",
+        ramp(record=Ramp(), ledger=GOOD, steps=[{"weight": 10, "approval": "Manual"}, {"weight": 50}]),
+    ),
+    "a step waits for evidence": ("on a step", ramp(record=Ramp(), ledger=UNDECIDED)),
+    "a step waits for the ledger": ("on a step", ramp(record=Ramp(), ledger=away(GOOD))),
+    "a step is passed": ("next step", ramp(record=Ramp(), ledger=GOOD)),
+    "a step without an analysis has had its time": ("next step", ramp(record=Ramp(), analysis=None)),
+    "the last step is passed": ("proven", ramp(record=Ramp(step=1), ledger=GOOD_LAST)),
+    "stable serves alone after a rollback": ("rolled back", ramp(record=ROLLED_BACK, ledger=NOT_READ)),
+    "a person lets a rejected one try again": (
+        "first step",
+        _said(Action.RETRY, ramp(record=ROLLED_BACK, ledger=NOT_READ)),
+    ),
+    "a promotion is undone": ("proven", _said(Action.UNDO, ramp(serving="churn-2", record=PROMOTED, probe=BEFORE))),
+    "a rejected one, and stable's ModelRevision is gone": (
+        "withdrawn",
+        ramp(record=ROLLED_BACK, ledger=NOT_READ, revisions=("churn-2",)),
+    ),
+    "nobody needs pods by night": (
+        "asleep",
+        snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": Arm(replicas=0)}, scaling=NIGHTLY, keda=KEDA),
+    ),
+    "somebody else serves": ("judged only", of_others(NOT_READ)),
+    "somebody else serves, and there is no ledger": ("unjudged", of_others(None)),
+    "the spec of what somebody else serves can't be read": (
+        "no revision",
+        of_others(NOT_READ, spec_error="of tomorrow"),
+    ),
     "nothing is to be done": ("serving", snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": READY})),
 }
 
@@ -156,9 +271,10 @@ def test_the_last_row_holds_always() -> None:
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 def test_a_row_allows_only_what_its_phase_means(row: Row) -> None:
-    """Users are switched in one phase; a failed or blocked model is never switched, a blocked one not touched."""
+    """Users are switched in one phase; a failed or blocked model is never switched, a blocked one not
+    touched, but for its route."""
     assert (Move.SWITCH in row.moves) == (row.phase is Phase.SWITCHING)
-    assert (row.moves is Move.NONE) == (row.phase is Phase.BLOCKED)
-    assert (row.reason is None) == (row.name in {"no revision", "broken", "held up"})
+    assert (not row.moves & ~Move.SETTLE) == (row.phase in {Phase.BLOCKED, Phase.EXTERNAL})
+    assert (row.result is None) == (not row.moves & (Move.WITHDRAW | Move.SWITCH))
     if row.phase is Phase.FAILED:
-        assert row.reason in {None, Reason.PROBE_FAILED}
+        assert row.reason in {Cause.DIAGNOSIS, Reason.PROBE_FAILED, Reason.LEDGER_UNAVAILABLE}

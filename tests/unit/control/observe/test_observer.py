@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from marquee.control.kinds import SCALED_OBJECT, Kind
 from marquee.control.observe.children import Children, Owned
 from marquee.control.observe.observer import Observer
 from marquee.control.observe.resources import Resources
@@ -25,6 +26,10 @@ class FakeChildren:
         """As `Children.of`."""
         self.asked.append((namespace, model, owner_uid))
         return self.owned
+
+    def serves(self, kind: Kind) -> bool:
+        """As `Children.serves`: this cluster has no KEDA."""
+        return kind != SCALED_OBJECT
 
 
 def _observe(model: dict[str, Any] | None, *revisions: dict[str, Any]) -> tuple[Snapshot | None, FakeChildren]:
@@ -82,7 +87,7 @@ def test_a_revision_of_its_own_is_no_other() -> None:
 def test_an_unreadable_spec_is_passed_on() -> None:
     """The decision is to touch nothing, and to say why."""
     body = _model()
-    body["spec"]["scaling"] = {"class": "KEDA"}
+    body["spec"]["scaling"] = {"class": "VPA"}
     seen, _ = _observe(body)
     assert seen is not None
     assert seen.spec_error.startswith("spec.scaling.class: ")

@@ -126,20 +126,20 @@ class TestUnreadableModels:
         """It is told what is wrong and where; who the object is, is taken from the newest."""
         resources = Resources()
         resources.put_model(_model(version=10))
-        assert resources.put_model(_model(version=11, scaling={"class": "KEDA"}))
+        assert resources.put_model(_model(version=11, scaling={"class": "VPA"}))
         stored = resources.model("crm", "churn")
         assert stored is not None
         assert stored.model.spec.scaling.class_ == "None"
         assert (stored.model.metadata.generation, stored.model.metadata.resource_version) == (11, "11")
         assert stored.spec_error == (
-            "spec.scaling.class: Input should be 'None', 'HPA' or 'External'; this operator cannot read the field: "
-            "upgrade it, or change the field"
+            "spec.scaling.class: Input should be 'None', 'HPA', 'KEDA' or 'External'; this operator cannot read the "
+            "field: upgrade it, or change the field"
         )
 
     def test_a_model_that_was_never_understood_is_known_too(self) -> None:
         """After a downgrade, its condition can still say why nothing happens."""
         resources = Resources()
-        body = _model(scaling={"class": "KEDA"})
+        body = _model(scaling={"class": "VPA"})
         body["status"] = {"stable": {"revision": "churn-1", "digest": "sha256:0", "since": "2024-11-22T12:00:00Z"}}
         assert resources.put_model(body)
         stored = resources.model("crm", "churn")
@@ -152,7 +152,7 @@ class TestUnreadableModels:
     def test_a_repaired_spec_is_taken(self) -> None:
         """The error goes with its cause."""
         resources = Resources()
-        resources.put_model(_model(version=10, scaling={"class": "KEDA"}))
+        resources.put_model(_model(version=10, scaling={"class": "VPA"}))
         resources.put_model(_model(version=11, useCase="Pricing"))
         stored = resources.model("crm", "churn")
         assert stored is not None

@@ -206,3 +206,27 @@ def test_the_model_of_an_object_is_its_label() -> None:
     assert transforms.model_of({"metadata": METADATA}) == "churn"
     assert not transforms.model_of({"metadata": {"name": "x"}})
     assert not transforms.model_of({"metadata": {"labels": None}})
+
+
+WAITING = {"name": "predictor", "ready": False, "state": {"waiting": {"reason": "PodInitializing"}}}
+PULLING = {"name": "triton", "ready": False, "restartCount": 2, "state": {"waiting": {"reason": "ErrImagePull"}}}
+
+
+def test_a_sidecar_that_is_not_ready_is_what_keeps_the_pod() -> None:
+    """While the predictor waits for it, the pod's state is the sidecar's."""
+    state = transforms.pod(POD, _pod(containerStatuses=[WAITING], initContainerStatuses=[PULLING]))
+    assert (state.container, state.waiting_reason, state.restarts) == ("triton", "ErrImagePull", 2)
+
+
+def test_a_predictor_that_said_why_is_heard_whatever_its_sidecar_does() -> None:
+    """The pod's own words come first: Triton may end because the front has."""
+    said = WAITING | {"lastState": {"terminated": {"message": "refused"}}}
+    state = transforms.pod(POD, _pod(containerStatuses=[said], initContainerStatuses=[PULLING]))
+    assert (state.container, state.termination_message) == ("predictor", "refused")
+
+
+def test_a_sidecar_that_is_ready_is_not_looked_at() -> None:
+    """Then it is the predictor that is not there yet."""
+    ready = PULLING | {"ready": True}
+    state = transforms.pod(POD, _pod(containerStatuses=[WAITING], initContainerStatuses=[ready]))
+    assert (state.container, state.waiting_reason) == ("predictor", "PodInitializing")

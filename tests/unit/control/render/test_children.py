@@ -10,13 +10,14 @@ import pytest
 from marquee.api.marketing_model import MarketingModel
 from marquee.control.render import children, names
 from marquee.control.render.deployment import deployment
+from marquee.control.render.scaling import horizontal_pod_autoscaler
 from tests.unit.control.builders import DEFAULTS, a_model, a_revision
 
 HPA = {"class": "HPA", "minReplicas": 2, "maxReplicas": 9}
 
 
 def _autoscaler(model: MarketingModel) -> dict[str, Any]:
-    manifest = children.horizontal_pod_autoscaler(model, revision="churn-1")
+    manifest = horizontal_pod_autoscaler(model, revision="churn-1")
     assert manifest is not None
     return manifest
 
@@ -114,4 +115,4 @@ def test_the_autoscaler_says_what_the_spec_says() -> None:
 def test_other_classes_have_no_autoscaler(scaling: dict[str, Any]) -> None:
     """Who does not ask for one gets none."""
     model = a_model(revision={"name": "churn-1"}, scaling=scaling)
-    assert children.horizontal_pod_autoscaler(model, revision="churn-1") is None
+    assert horizontal_pod_autoscaler(model, revision="churn-1") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,6 +67,18 @@ def test_the_pod_is_told_which_bytes_to_serve() -> None:
         "MARQUEE_MAX_REQUEST_BYTES": "2048",
         "MARQUEE_THREADS": "3",
         "MARQUEE_DRAIN_SECONDS": "10",
+    }
+
+
+def test_cache_and_cost_reach_the_predictor() -> None:
+    """What the model asks for is set, with the API's defaults; without it the pod's settings stay as they were."""
+    serving = {"cache": {"ttlSeconds": 60}, "cost": {"perPodHour": 0.05, "currency": "EUR"}}
+    added = _settings(_render(serving=serving)).items() - _settings(_render()).items()
+    assert dict(added) == {
+        "MARQUEE_PREDICTION_CACHE_TTL_SECONDS": "60",
+        "MARQUEE_PREDICTION_CACHE_MAX_ENTRIES": "10000",
+        "MARQUEE_COST_PER_POD_HOUR": "0.05",
+        "MARQUEE_COST_CURRENCY": "EUR",
     }
 
 
@@ -181,3 +194,43 @@ def test_the_defaults_are_remembered_whether_they_are_used_or_not() -> None:
 def test_defaults_that_cannot_be_read_are_none(text: str | None) -> None:
     """Somebody's edit of the annotation must not stop the operator: those of today are taken."""
     assert recall(text) is None
+
+
+LEDGER = replace(DEFAULTS, ledger_url="http://marquee-ledger.marquee-system:8090")
+
+
+def _with_ledger() -> dict[str, Any]:
+    return rendering.deployment(a_model(revision={"name": "churn-1"}), a_revision("churn-1"), LEDGER)
+
+
+def test_a_pod_reports_to_the_ledger_that_the_operator_has() -> None:
+    """It gets the address, a token for the ledger alone, and a spool that outlives its container."""
+    manifest = _with_ledger()
+    environment = _settings(manifest)
+    assert environment["MARQUEE_LEDGER_URL"] == LEDGER.ledger_url
+    volumes = {volume["name"]: volume for volume in _pod(manifest)["volumes"]}
+    (source,) = volumes["ledger-token"]["projected"]["sources"]
+    assert source["serviceAccountToken"]["audience"] == "marquee-ledger"
+    mounts = {mount["name"]: mount["mountPath"] for mount in _container(manifest)["volumeMounts"]}
+    folder, file = environment["MARQUEE_LEDGER_TOKEN_PATH"].rsplit("/", 1)
+    assert (mounts["ledger-token"], source["serviceAccountToken"]["path"]) == (folder, file)
+    assert mounts["spool"] == environment["MARQUEE_SPOOL_PATH"]
+    assert "emptyDir" in volumes["spool"]
+
+
+def test_without_a_ledger_nothing_is_mounted_for_one() -> None:
+    """A pod that reports nowhere has neither token nor spool, and its annotation does not mention a ledger."""
+    text = str(_render())
+    assert "ledger" not in text
+    assert "spool" not in text
+
+
+def test_a_revision_keeps_reporting_where_it_did_at_first() -> None:
+    """The ledger's address is one of the defaults that a Deployment remembers."""
+    annotation = _with_ledger()["metadata"]["annotations"][names.ANNOTATION_DEFAULTS]
+    assert recall(annotation) == LEDGER
+
+
+def test_the_latency_objective_reaches_the_pod() -> None:
+    """What is slow is counted where it is known: in the pod."""
+    assert _settings(_render(slo={"latencyMilliseconds": 250}))["MARQUEE_SLO_P99_MILLISECONDS"] == "250"

@@ -37,6 +37,9 @@ MODELS: dict[str, dict[str, Any]] = {
         },
         "scaling": {"class": "HPA", "maxReplicas": 3},
     },
+    "triton": {"serving": {"triton": {"backend": "python"}}},
+    "GPU": {"serving": {"gpu": {"resource": "nvidia.com/gpu"}, "runtimeClassName": "nvidia", "triton": {}}},
+    "claim": {"serving": {"gpu": {"resourceClaimTemplateName": "one-gpu"}}},
 }
 URIS = ["s3://models/churn/1", "pvc://claim/churn/1", "file:///srv/churn", "https://example.com/churn"]
 
@@ -46,7 +49,7 @@ def template(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The pod template of every kind of model and artifact."""
     model, uri = request.param
     body = samples.revision("churn-1", of=MODEL, namespace=NAMESPACE, uri=uri)
-    defaults = Defaults(predictor_image="example.com/p:1", image_pull_secrets=("pull",))
+    defaults = Defaults("example.com/p:1", image_pull_secrets=("pull",), triton_image="example.com/t:1")
     manifest = deployment(
         a_model(revision={"name": "churn-1"}, **MODELS[model]),
         ModelRevision.model_validate(body),
@@ -121,7 +124,7 @@ def test_its_root_file_system_is_read_only(template: dict[str, Any]) -> None:
     """What it writes goes to its own empty volumes."""
     assert all(container["securityContext"]["readOnlyRootFilesystem"] for container in _containers(template))
     writable = {volume["name"] for volume in template["spec"]["volumes"] if "emptyDir" in volume}
-    assert writable == {"artifacts", "tmp"}
+    assert writable - {"triton-models", "triton-tmp", "triton-memory"} == {"artifacts", "tmp"}
 
 
 def test_it_has_no_access_to_the_cluster(template: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from marquee.control.runtime.backoff import Backoff
 from marquee.control.runtime.queue import QueueSettings, WorkQueue
+from tests.support.examples import examples
 from tests.unit.control.runtime.virtual_time import run_virtually
 
 KEYS = "abc"
@@ -99,7 +100,7 @@ async def play(events: list[Happening], script: list[Outcome], workers: int) -> 
     return queue, history
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     events=st.lists(happenings, max_size=30),
     script=st.lists(outcomes, max_size=30),
@@ -119,7 +120,7 @@ def test_every_add_is_followed_by_a_processing_that_starts_after_it(
     assert (queue.depth, queue.in_flight, queue.failing, queue.scheduled) == (0, 0, 0, 0)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(events=st.lists(happenings, max_size=60))
 def test_runs_are_never_more_than_wishes(events: list[Happening]) -> None:
     """Without failures, a key runs at most once for each wish: coalescing only ever saves work."""

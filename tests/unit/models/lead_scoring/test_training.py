@@ -13,7 +13,7 @@ from models.lead_scoring import training
 from models.lead_scoring.comparison import NETWORK, Comparison, Figures, Plan
 from models.lead_scoring.schema import FIELDS
 from models.metrics import Difference
-from models.profile import numeric_profile
+from models.profile import score_profile
 from tests.support.networks import CUSTOMERS, SETTINGS, quick_network
 from tests.support.training import caravan_data
 
@@ -43,7 +43,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_score_profile_is_of_held_out_scores() -> None:
     """Scores of rows that a model was fitted on are not what it will give in service."""
     trained = training.fit_on(first_customers(), plan=Plan(settings=SETTINGS), seed=0)
-    assert trained.profile.score == numeric_profile(HELD_OUT)
+    assert trained.profile.score == score_profile(HELD_OUT)
     assert set(trained.profile.features) == {field.name for field in FIELDS}
 
 

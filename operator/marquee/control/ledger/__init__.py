@@ -1,0 +1,1 @@
+"""The operator's side of the ledger: declare rollouts, follow their integers, and hand them to the evidence."""

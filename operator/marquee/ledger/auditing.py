@@ -1,0 +1,181 @@
+"""The audit log as the ledger keeps it: what is entered, and what everybody may read of it.
+
+Entries come signed by their author. The ledger has the log's key and not the author's: neither of the two can write
+another history alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from marquee.audit.committing import Committer
+from marquee.audit.envelope import read_envelope, require_author
+from marquee.audit.errors import BusyError, FormatError
+from marquee.audit.heads import CHECKPOINT, COSIGNED
+from marquee.audit.keys import read_public
+from marquee.audit.proving import prove
+from marquee.audit.statements import read_stamp
+from marquee.audit.tiles import WIDTH, check_entry_size, tile_at
+from marquee.audit.tree import StoredTree
+from marquee.contract.audit import AuditEntriesReply, EnteredReply, LoggedEntry
+from marquee.contract.audit_paths import MAX_PROOFS
+
+_CHECKPOINT_POLL_SECONDS: Final = 0.05
+_CHECKPOINT_POLLS: Final = 60
+"""A checkpoint is at most a second behind, unless the disk is slow."""
+_CACHED_BUNDLES: Final = 16
+
+
+class KeptLog:
+    """An open log with a running committer. Reads and waits happen in threads, beside the event loop."""
+
+    def __init__(self, committer: Committer) -> None:
+        self.committer = committer
+        self._full_bundle = lru_cache(_CACHED_BUNDLES)(self._read_full_bundle)
+        self._authors = dict.fromkeys(self._last_authors())
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread that writes runs."""
+        return self.committer.alive
+
+    async def enter(self, entry: bytes) -> EnteredReply:
+        """Enter what its author has signed; returns when it is on the disk. The same once more is harmless.
+
+        Raises:
+            FormatError: it is no entry, too large, or says nothing of its author or of the entry before it.
+            ProofError: its author has not signed it.
+            SequenceError: it is not the next one of its model.
+            BusyError, StoreError: it is not acknowledged; send the same again.
+
+        """
+        check_entry_size(entry)
+        stamp = read_stamp(entry)
+        author = read_public(stamp.author, "entry, predicate.author")
+        require_author(read_envelope(entry), [author])
+        await asyncio.to_thread(self._require_chained, stamp.model, stamp.sequence, stamp.previous)
+        index = await asyncio.wrap_future(self.committer.submit(entry))
+        self._authors[author.text] = None
+        return EnteredReply(model=stamp.model, sequence=stamp.sequence, index=index)
+
+    async def entries(self, first: int | None, limit: int) -> AuditEntriesReply:
+        """Entries in the order of the log, from an index on; the newest ones without. Raises `StoreError`."""
+        return await asyncio.to_thread(self._entries, first, limit)
+
+    async def entries_of(self, model: str, index: int | None, limit: int) -> AuditEntriesReply:
+        """A model's entries, the newest first, or from an index backwards.
+
+        Raises:
+            IndexError: the index is not one of the model's.
+            StoreError: the store failed.
+
+        """
+        return await asyncio.to_thread(self._entries_of, model, index, limit)
+
+    async def proofs(self, indices: Iterable[int]) -> str:
+        """Proofs against the newest checkpoint, which is waited for when it is not there yet.
+
+        Raises:
+            IndexError: there is no such entry.
+            BusyError: no checkpoint covers them; the log is behind.
+            StoreError: the store failed.
+
+        """
+        wanted = sorted(set(indices))
+        kept = self.committer.log
+        if not wanted or not 0 <= wanted[0] <= wanted[-1] < kept.size:
+            raise IndexError(f"the log has {kept.size} entries")
+        for _ in range(_CHECKPOINT_POLLS):
+            if wanted[-1] < (head := kept.head).checkpoint.size:
+                found = await asyncio.to_thread(lambda: [proof.text for proof in prove(kept.store, head, wanted)])
+                return "".join(found)
+            await asyncio.sleep(_CHECKPOINT_POLL_SECONDS)
+        raise BusyError(f"entry {wanted[-1]}", "is in no checkpoint yet", "ask again in a moment")
+
+    async def indices_of(self, model: str, first: int) -> list[int]:
+        """Where a model's entries from a number on are, `MAX_PROOFS` of them at most.
+
+        Raises:
+            StoreError: the store failed.
+            IndexError: there are none.
+
+        """
+        return await asyncio.to_thread(self._indices_of, model, first)
+
+    async def file(self, path: str) -> bytes | None:
+        """A file that readers of tlog-tiles know; None for any other. Raises `StoreError`."""
+        if path not in (CHECKPOINT, COSIGNED) and tile_at(path) is None:
+            return None
+        return await asyncio.to_thread(self.committer.log.store.read, path)
+
+    def policy(self) -> str:
+        """The keys as a policy for the verifier."""
+        keys = self.committer.log.keys.public
+        lines = ["# from the ledger itself: compare it with what you were given by another way"]
+        lines += [f"log {key.text}" for key in keys]
+        return "\n".join([*lines, *(f"author {text}" for text in self._authors), "quorum 0"]) + "\n"
+
+    def _require_chained(self, model: str, sequence: int, previous: int | None) -> None:
+        """Refuse an entry that names another one before it: by these links a model's entries are found."""
+        known = self.committer.log.course(model).recent.get(sequence - 1)
+        expected = known[0] if known is not None else None
+        if (sequence == 1 or known is not None) and previous != expected:
+            what = f"names {previous} as the index before it, which is {expected}"
+            raise FormatError(f"{model}, sequence {sequence}", what, "read the model's newest entry first")
+
+    def _entries(self, first: int | None, limit: int) -> AuditEntriesReply:
+        size = self.committer.log.size
+        start = max(0, size - limit) if first is None else first
+        return self._reply(range(start, min(size, start + limit)), size)
+
+    def _entries_of(self, model: str, index: int | None, limit: int) -> AuditEntriesReply:
+        kept = self.committer.log
+        course = kept.course(model)
+        at = index if index is not None else course.recent[course.last][0] if course.last else None
+        found: list[LoggedEntry] = []
+        while at is not None and len(found) < limit:
+            entry = self._entry(at)
+            stamp = read_stamp(entry, f"entry {at}")
+            if stamp.model != model:
+                raise IndexError(f"entry {at} is of {stamp.model}")
+            found.append(_logged(at, entry))
+            at = stamp.previous
+        return AuditEntriesReply(size=kept.size, entries=tuple(found))
+
+    def _indices_of(self, model: str, first: int) -> list[int]:
+        kept = self.committer.log
+        course = kept.course(model)
+        if course.last < first:
+            raise IndexError(f"{model} has {course.last} entries")
+        indices = [course.recent[course.last][0]]
+        for _ in range(course.last - first):
+            stamp = read_stamp(self._entry(indices[-1]), f"entry {indices[-1]}")
+            assert stamp.previous is not None  # noqa: S101 - `enter` takes no other
+            indices.append(stamp.previous)
+        return indices[::-1][:MAX_PROOFS]
+
+    def _reply(self, indices: Iterable[int], size: int) -> AuditEntriesReply:
+        return AuditEntriesReply(size=size, entries=tuple(_logged(index, self._entry(index)) for index in indices))
+
+    def _entry(self, index: int) -> bytes:
+        """An entry; a bundle that is full never changes, and a model's entries are often in the same one."""
+        kept = self.committer.log
+        number, place = divmod(index, WIDTH)
+        if (number + 1) * WIDTH <= kept.head.checkpoint.size:
+            return self._full_bundle(number)[place]
+        return kept.entry(index)
+
+    def _read_full_bundle(self, number: int) -> list[bytes]:
+        return StoredTree(self.committer.log.store, (number + 1) * WIDTH).bundle(number)
+
+    def _last_authors(self) -> list[str]:
+        kept = self.committer.log
+        return [read_stamp(kept.entry(kept.size - 1)).author] if kept.size else []
+
+
+def _logged(index: int, entry: bytes) -> LoggedEntry:
+    return LoggedEntry(index=index, entry=base64.b64encode(entry).decode())

@@ -1,0 +1,1 @@
+"""What each kind of entry does to the rows, inside of one transaction that someone else begins and commits."""

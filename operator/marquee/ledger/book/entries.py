@@ -1,0 +1,173 @@
+"""What can be entered in the book. An entry has been authenticated and checked as far as it can be without the book."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from marquee.contract.drift import DriftBatch, ProfileReport
+from marquee.contract.exposures import ExposureBatch
+from marquee.contract.ledger import CountsBatch, OutcomeStatus, RolloutDeclaration
+from marquee.contract.stamping import Stamping
+
+
+class RolloutKey(NamedTuple):
+    """Names one rollout in the whole installation."""
+
+    model: str
+    """``namespace/name``."""
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.model}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An outcome whose prediction id has been verified."""
+
+    rollout: RolloutKey
+    unit: int
+    """Unit hash, as a signed 64-bit number."""
+    prediction: int
+    """First 8 bytes of the prediction id's signature, as a signed number: unique for a unit's predictions."""
+    name: str
+    value: Decimal
+    """Finite, not negative."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the book did with an outcome."""
+
+    status: OutcomeStatus
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Declare:
+    """A rollout and its metrics."""
+
+    rollout: RolloutKey
+    declaration: RolloutDeclaration
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """A rollout that is over: nothing is added any more, and the rows of its units may go."""
+
+    rollout: RolloutKey
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A step that pods stamp their requests with, from soon on."""
+
+    rollout: RolloutKey
+    wanted: Stamping
+
+
+@dataclass(frozen=True, slots=True)
+class EndStamping:
+    """No pod stamps for this rollout any more."""
+
+    rollout: RolloutKey
+
+
+@dataclass(frozen=True, slots=True)
+class Expose:
+    """A batch of exposures, with the digest of its bytes."""
+
+    batch: ExposureBatch
+    digest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """A batch of counts, with the digest of its content."""
+
+    batch: CountsBatch
+    digest: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Outcomes of one request."""
+
+    outcomes: Sequence[Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Over which bins the pods of a revision count."""
+
+    report: ProfileReport
+
+
+@dataclass(frozen=True, slots=True)
+class CountDrift:
+    """A batch of drift counters, with the digest of its bytes."""
+
+    batch: DriftBatch
+    digest: int
+
+
+class Ending(StrEnum):
+    """How a rollout ended that somebody else moves."""
+
+    PROMOTED = "Promoted"
+    ROLLED_BACK = "RolledBack"
+    SUPERSEDED = "Superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A rollout that somebody else moves begins, and ends the one that is under way."""
+
+    rollout: RolloutKey
+    asked: str
+    """Name that the controller has for it; ``rollout`` may have a number at its end, see ``attempt``."""
+    attempt: int
+    content: str
+    """JSON: what it is judged by."""
+    declaration: RolloutDeclaration
+    step: int
+    """-1: before the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Such a rollout goes on to a step, or ends; only when it is still at the step that this was decided on."""
+
+    rollout: RolloutKey
+    before: int
+    after: int
+    answer: str = ""
+    """JSON: what the controller is told, kept in case that it asks again. Empty: the one before is kept."""
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A slice of work that may wait: rows of closed rollouts and batch ids that nobody will send again."""
+
+    limit: int = 20_000
+    """Most rows that go in one transaction."""
+
+
+Entry = Declare | Close | Begin | Turn | Stamp | EndStamping | Expose | Count | Report | Describe | CountDrift | Sweep
+
+
+@dataclass(slots=True)
+class Reply:
+    """What an entry comes to; only the part that belongs to its kind is filled."""
+
+    duplicate: bool = False
+    """The batch had been taken before, the rollout had begun, or it had moved on: nothing was changed."""
+    judgements: list[Judgement] = field(default_factory=list)
+    more: bool = False
+    """A sweep left something to do."""

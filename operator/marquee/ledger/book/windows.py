@@ -1,0 +1,123 @@
+"""Windows of drift counters: the sums of their slices, as of one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+
+from marquee.contract.drift import SLICE_SECONDS, add_up
+from marquee.ledger.store.drift_schema import drift_slices, drift_sources
+
+SETTLE_SECONDS: Final = 300
+"""After a window's end, until it counts as complete: pods push every minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which windows of which revision."""
+
+    model: str
+    revision: str
+    seconds: int
+    """Length of a window; a multiple of a slice's."""
+    baseline: int
+    """So many of the first ones."""
+    last: int
+    """So many of the last ones."""
+    now: int
+
+    @property
+    def until(self) -> int:
+        """The first window that is not complete."""
+        return (self.now - SETTLE_SECONDS) // self.seconds
+
+    @property
+    def slices(self) -> int:
+        """Of one window."""
+        return self.seconds // SLICE_SECONDS
+
+
+def tag(connection: Connection, wanted: Wanted) -> tuple[int, ...]:
+    """Numbers that differ whenever the windows do, without reading a counter."""
+    source = _source(connection, wanted)
+    if source is None:
+        return (0,)
+    found = connection.execute(
+        select(func.count(), func.coalesce(func.sum(drift_slices.c.changes), 0)).where(_chosen(source, wanted))
+    ).one()
+    return source.id, source.reported_at if source.first_slice is None else 0, source.lost, wanted.until, *found
+
+
+def read(connection: Connection, wanted: Wanted) -> dict[str, Any]:
+    """`DriftReply` as JSON would have it."""
+    source = _source(connection, wanted)
+    reply: dict[str, Any] = {
+        "model": wanted.model,
+        "revision": wanted.revision,
+        "seconds": wanted.seconds,
+        "output": "",
+        "lost": 0,
+        "profile": None,
+        "first": None,
+        "until": wanted.until,
+        "baseline": [],
+        "windows": [],
+    }
+    if source is None:
+        return reply
+    report = orjson.loads(source.content)
+    first = _first(source, wanted)
+    reply |= {"output": report["output"], "profile": report["profile"], "lost": source.lost}
+    if first is None or first >= wanted.until:
+        return reply
+    found = _windows(connection, source, wanted)
+    split = first + wanted.baseline
+    reply |= {
+        "first": first,
+        "baseline": [window for window in found if window["index"] < split],
+        "windows": [window for window in found if window["index"] >= split],
+    }
+    return reply
+
+
+def _source(connection: Connection, wanted: Wanted) -> Row[Any] | None:
+    """What the revision's pods count over: as they have said last."""
+    columns = drift_sources.c
+    return connection.execute(
+        select(drift_sources)
+        .where(columns.model == wanted.model, columns.revision == wanted.revision)
+        .order_by(columns.reported_at.desc(), columns.id.desc())
+        .limit(1)
+    ).one_or_none()
+
+
+def _first(source: Row[Any], wanted: Wanted) -> int | None:
+    """The first window that was counted from its beginning."""
+    return None if source.first_slice is None else -(-source.first_slice // wanted.slices)
+
+
+def _chosen(source: Row[Any], wanted: Wanted) -> ColumnElement[bool]:
+    columns, slices = drift_slices.c, wanted.slices
+    first, until = _first(source, wanted), wanted.until
+    mine = columns.source_id == source.id
+    if first is None:
+        return and_(mine, columns.slice < 0)
+    split = min(first + wanted.baseline, until)
+    ranges = ((first, split), (max(split, until - wanted.last), until))
+    within = (and_(columns.slice >= low * slices, columns.slice < high * slices) for low, high in ranges)
+    return and_(mine, or_(*within))
+
+
+def _windows(connection: Connection, source: Row[Any], wanted: Wanted) -> list[dict[str, Any]]:
+    rows = connection.execute(
+        select(drift_slices.c.slice, drift_slices.c.counters)
+        .where(_chosen(source, wanted))
+        .order_by(drift_slices.c.slice)
+    )
+    parts: dict[int, list[bytes]] = {}
+    for slice_, counters in rows:
+        parts.setdefault(slice_ // wanted.slices, []).append(bytes(counters))
+    return [{"index": index, "counters": list(add_up(packed, source.size))} for index, packed in parts.items()]

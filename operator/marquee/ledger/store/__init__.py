@@ -1,0 +1,1 @@
+"""Engines, schema and migrations: everything that depends on which database it is."""

@@ -1,0 +1,1 @@
+"""The audit log: tampering found, honest logs left alone, durable appends a second, every file call that fails."""

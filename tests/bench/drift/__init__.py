@@ -1,0 +1,1 @@
+"""What counting costs a predictor: ``python -m tests.bench.drift.hot_path``."""

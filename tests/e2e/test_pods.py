@@ -1,0 +1,116 @@
+"""Rollouts without a gateway: the model's Service, real pods and a real ledger; numbers of pods are the split."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from demo.target import wait_for
+from tests.support.place import Place
+from tests.support.ramp import ANALYSIS, GOOD, HARMFUL, MODEL, STABLE, STEPS, Rolling
+
+PODS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ByPods(Rolling):
+    """Users ask the model's Service."""
+
+    @property
+    def url(self) -> str:
+        """Its virtual address."""
+        return self.place.url(MODEL)
+
+    def apply(self, revision: str, **rollout: Any) -> None:
+        """Name the wanted revision."""
+        self.place.apply_model(
+            MODEL,
+            revision,
+            scaling={"minReplicas": PODS},
+            rollout={"drainSeconds": 3, "steps": STEPS, "analysis": ANALYSIS} | rollout,
+        )
+
+
+@dataclass
+class Endpoints:
+    """How many addresses the Service had at least, and what the status said of shares meanwhile."""
+
+    least: int = PODS
+    shares: set[str] = field(default_factory=set)
+
+
+@contextmanager
+def watching(ramp: ByPods) -> Iterator[Endpoints]:
+    """Look at the Service's endpoints while the block runs."""
+    seen, over = Endpoints(), threading.Event()
+
+    def look() -> None:
+        while not over.wait(1.0):
+            slices = ramp.place.target.list(
+                "endpointslices", ramp.place.namespace, f"kubernetes.io/service-name={MODEL}"
+            )
+            ready = [e for found in slices for e in found.get("endpoints") or () if e["conditions"].get("ready")]
+            seen.least = min(seen.least, len(ready))
+            if share := ramp.rollout.get("realised"):
+                seen.shares.add(share)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+@pytest.fixture
+def ramp(place: Place) -> ByPods:
+    """A namespace with a model whose first revision serves with two pods."""
+    made = ByPods(place)
+    made.serve()
+    return made
+
+
+def test_users_decide_and_none_of_them_is_lost(ramp: ByPods) -> None:
+    """A better revision is promoted pod by pod, a harmful one is taken back, and every request is answered."""
+    with ramp.users(v1=STABLE, v2=GOOD, v3=HARMFUL) as users, watching(ramp) as seen:
+        ramp.apply(ramp.revise(2))
+        promoted = ramp.until("lead-v2", timeout_seconds=180, result="Promoted")
+        wait_for("v1's end", lambda: True if not ramp.pods("lead-v1") else None, timeout_seconds=60)
+        ramp.apply(ramp.revise(3))
+        taken_back = ramp.until("lead-v3", timeout_seconds=180, result="RolledBack")
+        wait_for("v3's end", lambda: True if not ramp.pods("lead-v3") else None, timeout_seconds=60)
+    assert users.failures == []
+    assert users.purchases.refused == users.purchases.given_up == []
+    assert seen.least == PODS
+    assert "33 % of connections, by 1 of 3 pods; 20 % are asked for" in seen.shares
+    assert "50 % of connections, by 2 of 4 pods" in seen.shares
+    assert {cohort["step"] for cohort in promoted["counts"]} == {0, 1}
+    assert all(cohort["exposures"] == cohort["requests"] for cohort in promoted["counts"])
+    assert "e-value of harm" in taken_back["message"]
+    assert "lead-v2 serves" in ramp.place.wait_for_reason(MODEL, "HarmShown")["message"]
+    assert "agree" in ramp.plugin("evidence")
+
+
+def test_people_decide_too(ramp: ByPods) -> None:
+    """Promote goes on whatever the evidence says, abort gives everybody back to all of stable's pods."""
+    with ramp.users(v1=STABLE, v2=STABLE) as users, watching(ramp) as seen:
+        ramp.apply(ramp.revise(2))
+        ramp.until("lead-v2", weight=20)
+        ramp.plugin("pause")
+        ramp.place.wait_for_reason(MODEL, "Paused")
+        # kept connections stay where they are: the canary's share comes as they are made anew
+        wait_for("v2's first answer", lambda: True if "lead-v2" in users.answered else None, timeout_seconds=60)
+        ramp.plugin("promote")
+        ramp.until("lead-v2", step=1)
+        ramp.plugin("abort")
+        ramp.until("lead-v2", result="Aborted")
+        wait_for("v2's end", lambda: True if not ramp.pods("lead-v2") else None, timeout_seconds=60)
+    assert users.failures == []
+    assert set(users.answered) == {"lead-v1", "lead-v2"}
+    assert seen.least == PODS

@@ -1,0 +1,1 @@
+"""Audit logs for tests: keys, entries, a disk that can fail."""
