@@ -1,9 +1,9 @@
 """What the operator tells a retraining run, whatever container it is, and what the run says of its candidate.
 
-The operator sets `RunSetting` in the container's environment. The container trains on the data of the window, compares its
-candidate with the champions and the baseline on the newest part of that window, writes the artifact below the artifact URI,
-and leaves a `RetrainingResult` (exit code 0) or a `training.TrainingFailure` as its termination message, which is all that
-the operator reads of it.
+The operator sets `RunSetting` in the container's environment. The container trains on the data of the window,
+compares its candidate with the champions and the baseline on the newest part of that window, writes the artifact
+below the artifact URI, and leaves a `RetrainingResult` (exit code 0) or a `training.TrainingFailure` as its
+termination message, which is all that the operator reads of it.
 """
 
 from __future__ import annotations
@@ -78,8 +78,10 @@ class Champion(ContractModel):
     digest: Sha256
 
 
-CHAMPIONS: Final = TypeAdapter(Annotated[tuple[Champion, ...], Field(max_length=MAX_CHAMPIONS)])
-SPANS: Final = TypeAdapter(Annotated[tuple[Span, ...], Field(max_length=100)])
+CHAMPIONS: Final[TypeAdapter[tuple[Champion, ...]]] = TypeAdapter(
+    Annotated[tuple[Champion, ...], Field(max_length=MAX_CHAMPIONS)]
+)
+SPANS: Final[TypeAdapter[tuple[Span, ...]]] = TypeAdapter(Annotated[tuple[Span, ...], Field(max_length=100)])
 
 
 class SliceScores(ContractModel):
