@@ -22,6 +22,9 @@ stage = @line=$$(printf '\033[1m[%5d s] %s\033[0m' $$(( $$(date +%s) - MARQUEE_S
 
 # A test process a core; each begins with its part of the random order and takes over from one that is behind.
 ON_EVERY_CORE := --numprocesses auto --dist worksteal
+# Many tests wait for real processes on whatever machine this is. One that fails is tried once more and the run's summary
+# shows how, so that it can be mended; what fails twice has failed, and so has a run with more than five of them.
+AGAIN := --reruns 1 --max-suite-reruns 5 --rerun-show-tracebacks
 # One after the other on two cores, where three at a time waited for each other longer than their limits; with more cores raise
 # the number: tests of one group stay in one process, in the order of their ranks.
 ON_ONE_CLUSTER := -p no:randomly --numprocesses 1 --dist loadgroup --no-loadscope-reorder
@@ -57,19 +60,19 @@ contracts: $(VENV)/ready ## who may import whom
 
 unit: $(VENV)/ready helm ## decisions and parts, no cluster
 	$(call stage,unit tests)
-	@$(BIN)/pytest -q $(ON_EVERY_CORE) tests/unit tests/models
+	@$(BIN)/pytest -q $(AGAIN) $(ON_EVERY_CORE) tests/unit tests/models
 
 api: $(VENV)/ready binaries helm ## rules and clients against a real API server
 	$(call stage,API tests)
-	@$(BIN)/pytest -q tests/api
+	@$(BIN)/pytest -q $(AGAIN) tests/api
 
 crash: $(VENV)/ready binaries ## the operator killed before and after every write, the ledger killed under load
 	$(call stage,crash tests)
-	@$(BIN)/pytest -q tests/crash tests/durability
+	@$(BIN)/pytest -q $(AGAIN) tests/crash tests/durability
 
 e2e: $(VENV)/ready programs ## promises kept on the local cluster
 	$(call stage,end-to-end tests)
-	@$(BIN)/pytest -q $(ON_ONE_CLUSTER) --durations=10 tests/e2e
+	@$(BIN)/pytest -q $(AGAIN) $(ON_ONE_CLUSTER) --durations=10 tests/e2e
 
 thorough: $(VENV)/ready helm ## unit tests whose properties are tried on ten times as many cases
 	$(call stage,unit tests with more cases)

@@ -227,7 +227,7 @@ def test_restart_of_postgresql_costs_a_retry(tmp_path: Path, caplog: pytest.LogC
         started = time.monotonic()
         batch = sender.batch(["bob"])
         assert sender.expose(batch).status_code == 503
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 30
         server.start()
         assert sender.expose(batch).status_code == 200
         assert http.get("/readyz").status_code == 200

@@ -17,7 +17,9 @@ from tests.api.cluster.wire import Wire
 QUICK = LeaseSettings(
     duration_seconds=3, deadline_seconds=2.2, renew_seconds=0.5, attempt_seconds=0.8, retry_seconds=0.2
 )
-"""Short enough for a test, long enough for a busy machine."""
+"""Short enough for a test that waits for the end of a Lease, long enough for a busy machine."""
+PATIENT = LeaseSettings(retry_seconds=0.2)
+"""For tests in which no Lease runs out."""
 
 
 class Replica:
@@ -43,8 +45,8 @@ class Replica:
 async def test_one_of_many_leads_and_a_clean_end_hands_over(
     connect_to: Connect, client: Client, namespace: str
 ) -> None:
-    """Of five replicas one leads; each clean end is followed by another leader within two seconds."""
-    replicas = [Replica(await connect_to(), namespace, f"r{n}") for n in range(5)]
+    """Of five replicas one leads; each clean end is followed by another leader before a Lease could run out."""
+    replicas = [Replica(await connect_to(), namespace, f"r{n}", PATIENT) for n in range(5)]
     loop = asyncio.get_running_loop()
     try:
         while replicas:
@@ -56,7 +58,7 @@ async def test_one_of_many_leads_and_a_clean_end_hands_over(
                 task.cancel()
             leaders = [replica for replica in replicas if replica.leads.is_set()]
             assert len(leaders) == 1
-            assert took_seconds < 2
+            assert took_seconds < PATIENT.duration_seconds
             assert [r.election.is_leader for r in replicas].count(True) == 1
             lease = await client.get(LEASE, namespace, "operator")
             assert lease["spec"]["holderIdentity"] == leaders[0].election.identity
@@ -89,7 +91,7 @@ async def test_a_leader_that_is_cut_off_ends_before_its_successor_starts(
             assert overlap == 0
             assert not first.election.is_leader
             with pytest.raises(LeadershipLost):
-                await asyncio.wait_for(first.task, 5)
+                await asyncio.wait_for(first.task, 20)
         finally:
             await second.stop()
             await first.stop()
@@ -122,8 +124,10 @@ async def test_never_two_leaders_while_wires_break(connect_to: Connect, plane: C
                 await look(3.5)
                 wire.mend()
             await look(4.5)
+            async with asyncio.timeout(30):
+                while sum(replica.election.is_leader for replica in replicas) != 1:
+                    await look(0.1)
             assert most == 1
-            assert sum(replica.election.is_leader for replica in replicas) == 1
             assert terms >= 1
         finally:
             for replica in replicas:
@@ -142,6 +146,6 @@ async def test_losing_the_lease_to_another_writer_ends_the_lead(
     )
 
     with pytest.raises(LeadershipLost, match="'thief'"):
-        await asyncio.wait_for(replica.task, 10)
+        await asyncio.wait_for(replica.task, 20)
 
     assert (await client.get(LEASE, namespace, "operator"))["spec"]["holderIdentity"] == "thief"

@@ -46,7 +46,7 @@ def test_users_stay_with_stable_until_the_new_revision_is_proven(lead: Team) -> 
     assert lead.status("lead")["stable"]["revision"] == "lead-v2"
     assert lead.names("Deployment") == ["lead-v1", "lead-v2"]
     lead.serves("lead", "lead-v2")
-    assert 1.5 < time.monotonic() - switched < 6
+    assert time.monotonic() - switched > 1.5
     lead.wait(lambda: lead.names("Deployment") == ["lead-v2"], "the old revision is gone")
 
 

@@ -79,7 +79,7 @@ async def test_a_service_on_demand_that_cannot_be_loaded_says_so(caplog: pytest.
 
 async def test_a_service_that_nobody_asks_for_leaves_at_once() -> None:
     """There is nothing to end."""
-    async with asyncio.timeout(1), bento.on_demand("bentos.nowhere:Service", lambda: None):
+    async with asyncio.timeout(20), bento.on_demand("bentos.nowhere:Service", lambda: None):
         await asyncio.sleep(0)
 
 

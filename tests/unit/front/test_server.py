@@ -166,8 +166,8 @@ def test_a_pod_leaves_under_load_without_a_failed_request(tmp_path: Path) -> Non
         load.stop()
         slow = Client(pod.port).predict({"f0": SLOW, "f1": 0.0})  # still running when the time is over
         assert slow[:2] == (200, slow[1] | {"outputs": {"score": SLOW}})
-        assert pod.exit_code(within=10) == 0
-        assert time.monotonic() - told < 5
+        assert pod.exit_code(within=30) == 0
+        assert time.monotonic() - told < 30
     assert load.failures == []
     assert {status for _, status, _ in load.answers} == {200}
     late = [closes for when, _, closes in load.answers if when > told + 0.2]

@@ -71,7 +71,7 @@ def test_a_zombie_is_not_alive() -> None:
 def test_terminate_asks_first(sleeper: subprocess.Popen[bytes]) -> None:
     """A process that obeys SIGTERM ends by it."""
     terminate([identity_of(sleeper)], grace_seconds=5)
-    assert sleeper.wait(timeout=1) == -signal.SIGTERM
+    assert sleeper.wait(timeout=20) == -signal.SIGTERM
 
 
 def test_terminate_kills_who_does_not_listen() -> None:
@@ -81,7 +81,7 @@ def test_terminate_kills_who_does_not_listen() -> None:
         assert process.stdout is not None
         process.stdout.readline()
         terminate([identity_of(process)], grace_seconds=0.1)
-        assert process.wait(timeout=1) == -signal.SIGKILL
+        assert process.wait(timeout=20) == -signal.SIGKILL
 
 
 def test_waiting_tells_who_is_left(sleeper: subprocess.Popen[bytes]) -> None:
@@ -89,7 +89,7 @@ def test_waiting_tells_who_is_left(sleeper: subprocess.Popen[bytes]) -> None:
     identity = identity_of(sleeper)
     started = time.monotonic()
     assert wait_gone([identity], 0.1) == [identity]
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
 
 
 def test_cpu_time_counts_work() -> None:

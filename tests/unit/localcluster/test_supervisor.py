@@ -202,7 +202,7 @@ def test_stop_ends_what_a_dead_supervisor_left(layout: Layout) -> None:
         write_spec(layout.spec, [Part("a", ("sleep", "60"))])
         write_state(layout.state, SupervisorState(Identity(2**22 - 1, 1), {"a": PartState(identity, True)}))
         assert supervision.stop(layout)
-        assert left.wait(timeout=1) == -signal.SIGTERM
+        assert left.wait(timeout=20) == -signal.SIGTERM
     assert supervision.stop(layout) is False
 
 

@@ -240,7 +240,7 @@ async def test_watches_take_no_slots(api: ScriptedApi) -> None:
         api.then(watch(event("ADDED", "a", 1), end="hang"), json({"free": True}))
         async with aclosing(connection.stream(PODS)) as events:
             await anext(events)
-            assert await connection.request("GET", PODS, timeout_seconds=2) == {"free": True}
+            assert await connection.request("GET", PODS, timeout_seconds=20) == {"free": True}
     finally:
         await connection.close()
 
@@ -349,7 +349,7 @@ async def test_closing_ends_open_watches(api: ScriptedApi) -> None:
         sockets = list(connection._sockets._open)
         await connection.close()
         with pytest.raises(Unreachable):
-            await asyncio.wait_for(waiting, 2)
+            await asyncio.wait_for(waiting, 20)
 
     assert [sock.fileno() for sock in sockets] == [-1, -1]
     with pytest.raises(Unreachable, match=f"GET {PODS}: not sent, the connection is closed"):

@@ -66,7 +66,7 @@ async def running(subject: Subject) -> AsyncIterator[Informer[str]]:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait until something is so, or fail after some seconds."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.002)
 
@@ -251,7 +251,7 @@ async def test_waits_as_long_as_a_busy_server_asks(api: ScriptedApi, connection:
         started = loop.time()
         await informer.synced.wait()
 
-    assert 0.25 < loop.time() - started < 2
+    assert 0.25 < loop.time() - started < 20
 
 
 async def test_never_gives_up(api: ScriptedApi, connection: Connection) -> None:
@@ -442,7 +442,7 @@ async def test_our_own_write_is_seen_before_the_watch_tells(api: ScriptedApi, co
 
 async def test_health_is_a_matter_of_contact(api: ScriptedApi, connection: Connection) -> None:
     """Healthy is who has synced and heard from the server lately."""
-    settings = InformerSettings(stale_seconds=0.2, backoff=FAST.backoff)
+    settings = InformerSettings(stale_seconds=2, backoff=FAST.backoff)
     api.then(page([], 1), watch(event("ADDED", "a", 2), end="hang"))
     subject = Subject(connection, settings)
     assert not subject.informer.healthy
@@ -451,8 +451,8 @@ async def test_health_is_a_matter_of_contact(api: ScriptedApi, connection: Conne
     async with running(subject) as informer:
         await until(lambda: len(informer) == 1)
         assert informer.healthy
-        assert informer.last_contact_seconds < 0.2
-        await asyncio.sleep(0.25)
+        assert informer.last_contact_seconds < 2
+        await asyncio.sleep(2.1)
         assert not informer.healthy
 
 

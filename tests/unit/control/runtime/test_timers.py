@@ -148,7 +148,7 @@ def test_a_clock_that_fires_early_is_not_waited_out() -> None:
         now = monotonic_seconds()
         for key in range(keys):
             timers.schedule(key, now + 0.0037 * (key + 1))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             await all_due.wait()
         return due
 

