@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
-from marquee.api.rollout import Analysis, Step
+from marquee.api.rollout import Analysis
 from marquee.audit.events import RolloutStepped
 from marquee.audit.proving import read_proofs
 from marquee.audit.statements import read_entry
 from marquee.contract.ledger import CohortStatistics, OutcomeStatistics, RolloutStatistics
 from marquee.evidence.errors import EvidenceError
-from marquee.judging.asking import declaration_of, judge, stage_of
+from marquee.judging.asking import declaration_of
+from marquee.judging.questions import Question
 
 
 def recomputed(path: Path) -> Iterator[tuple[bool, str]]:
@@ -39,13 +38,8 @@ def _compare(index: int, model: str, event: RolloutStepped) -> tuple[bool, str]:
 
 def conclusion_of(model: str, event: RolloutStepped) -> str:
     """The verdict and its reason, as an entry tells them. Raises `EvidenceError`, and ValueError where it has none."""
-    asked: dict[str, Any] = json.loads(event.question)
-    analysis = Analysis.model_validate(asked["analysis"])
-    stage = stage_of(Step.model_validate(asked["asks"]), int(asked["step"]), float(asked["elapsedSeconds"]))
-    judgement, _ = judge(
-        analysis, asked["weights"], stage, _statistics(model, event, analysis), promised=asked["promised"]
-    )
-    return judgement.conclusion
+    question = Question.of_text(event.question)
+    return question.judgement_of(_statistics(model, event, question.analysis)).conclusion
 
 
 def _statistics(model: str, event: RolloutStepped, analysis: Analysis) -> RolloutStatistics:

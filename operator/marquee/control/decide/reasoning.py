@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from marquee.api.rollout import MAX_STEPS
 from marquee.api.rollout_status import CohortCounts, MetricEvidence, RolloutResult
@@ -24,6 +22,7 @@ from marquee.control.decide.wording import Told
 from marquee.control.render.debts import Debt
 from marquee.control.render.record import RolloutRecord
 from marquee.control.snapshot import Decision, Snapshot
+from marquee.judging.questions import Question
 
 _ENDS: Final[dict[RolloutResult, StepVerdict]] = {
     RolloutResult.ROLLED_BACK: "Rollback",
@@ -105,15 +104,15 @@ def question_of(snapshot: Snapshot, facts: Facts) -> str:
     spec, record = snapshot.model.spec.rollout, facts.rollout.open
     if spec.analysis is None or record is None or facts.rollout.judgement is None:
         return ""
-    question: dict[str, Any] = {
-        "analysis": spec.analysis.model_dump(mode="json", by_alias=True, exclude_none=True),
-        "weights": record.weights,
-        "step": record.step,
-        "asks": spec.steps[record.step].model_dump(mode="json", by_alias=True, exclude_none=True),
-        "elapsedSeconds": (snapshot.now - record.step_started).total_seconds(),
-        "promised": not record.by_pods,
-    }
-    return orjson.dumps(question, option=orjson.OPT_SORT_KEYS).decode()
+    question = Question(
+        analysis=spec.analysis,
+        weights=record.weights,
+        step=record.step,
+        asks=spec.steps[record.step],
+        elapsed_seconds=(snapshot.now - record.step_started).total_seconds(),
+        promised=not record.by_pods,
+    )
+    return question.to_text()
 
 
 def subjects_of(snapshot: Snapshot, decision: Decision) -> tuple[Subject, ...]:
