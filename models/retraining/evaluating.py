@@ -34,6 +34,12 @@ def evaluate(subject: Subject, request: EvaluationRequest) -> EvaluationResult:
             TrainingFailureReason.DATA_MISMATCH, f"ARTIFACT {request.artifact} does not answer these rows: {error}"
         ) from error
     names = request.metrics or tuple(METRICS)
+    metrics = measured(names, scores, examples.label)
+    if not metrics:
+        raise TrainingError(
+            TrainingFailureReason.DATA_INSUFFICIENT,
+            f"--data {request.data_uri}: {len(examples):,} rows of one outcome define none of {', '.join(names)}",
+        )
     told = (
         SliceScores(name=name, rows=int(mask.sum()), challenger=found)
         for name, mask in slices(request.slices, fields, examples.rows)[:_MOST_SLICES]
@@ -44,6 +50,6 @@ def evaluate(subject: Subject, request: EvaluationRequest) -> EvaluationResult:
         digest=artifact.digest,
         data_digest=f"sha256:{examples.sha256()}",
         rows=len(examples),
-        metrics=measured(names, scores, examples.label),
+        metrics=metrics,
         slices=tuple(told),
     )

@@ -288,6 +288,15 @@ def test_evaluate_prints_one_line_of_json(
     assert "--metrics: there is no metric 'charm'" in capsys.readouterr().err
 
 
+def test_rows_of_one_outcome_have_no_area_under_a_curve(before: RetrainingResult, tmp_path: Path) -> None:
+    """Which is said, and not left to a traceback."""
+    table = write_table(tmp_path / "nobody.csv", lead_columns(30) | {"label": [False] * 30})
+    request = EvaluationRequest(artifact=before.uri, data_uri=str(table), metrics=("auc",))
+    with pytest.raises(TrainingError, match="30 rows of one outcome define none of auc"):
+        evaluate(SUBJECT, request)
+    assert set(evaluate(SUBJECT, dataclasses.replace(request, metrics=("auc", "brier"))).metrics) == {"brier"}
+
+
 def test_an_artifact_is_exported_whole(before: RetrainingResult, tmp_path: Path) -> None:
     """The same digest elsewhere; another model's has its own; a damaged or unexpected one is refused."""
     told = json.loads(export(before.uri, str(tmp_path / "copy"), digest=before.digest))
