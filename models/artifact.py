@@ -48,8 +48,10 @@ class StoredArtifact:
     digest: str
 
 
-def manifest_of(trained: TrainedModel, *, model: str, use_case: str, lineage: Lineage) -> Manifest:
-    """The manifest of a trained model."""
+def manifest_of(
+    trained: TrainedModel, *, model: str, use_case: str, lineage: Lineage, created_at: str | None = None
+) -> Manifest:
+    """The manifest of a trained model; made now, where no time is given."""
     files = {
         name: FileEntry(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
         for name, content in trained.files.items()
@@ -65,11 +67,13 @@ def manifest_of(trained: TrainedModel, *, model: str, use_case: str, lineage: Li
         metrics={name: round(float(value), _METRIC_DIGITS) for name, value in sorted(trained.metrics.items())},
         lineage=lineage,
         profile=trained.profile,
-        created_at=_now(),
+        created_at=created_at or _now(),
     )
 
 
-def write(manifest: Manifest, files: Mapping[str, bytes], destination: Destination) -> StoredArtifact:
+def write(
+    manifest: Manifest, files: Mapping[str, bytes], destination: Destination, *, setting: str = "--out"
+) -> StoredArtifact:
     """Put an artifact into place.
 
     Raises:
@@ -82,10 +86,31 @@ def write(manifest: Manifest, files: Mapping[str, bytes], destination: Destinati
     except OSError as error:
         raise TrainingError(
             TrainingFailureReason.OUTPUT_UNWRITABLE,
-            f"--out {destination.uri} cannot be written: {error}; give a folder whose parent is writable "
+            f"{setting} {destination.uri} cannot be written: {error}; give a folder whose parent is writable "
             "(on a volume, a folder below its root)",
         ) from error
     return StoredArtifact(manifest, Manifest.digest_of(raw))
+
+
+def place(manifest: Manifest, files: Mapping[str, bytes], destination: Destination, *, setting: str) -> StoredArtifact:
+    """Put an artifact where only this very run has written: find it there, or end what an interrupted write began.
+
+    Raises:
+        TrainingError: ``OutputUnwritable``; ``OutputOccupied`` when something else lies there.
+
+    """
+    names = _names(destination, setting)
+    digest = Manifest.digest_of(manifest.to_bytes())
+    stored = _stored(destination, names)
+    if stored is not None and stored.digest == digest and _is_intact(destination, manifest):
+        return stored
+    ours = {name.partition("/")[0] for name in (*files, MANIFEST_NAME)}
+    if (stored is not None and stored.digest != digest) or not set(names) <= ours:
+        raise TrainingError(
+            TrainingFailureReason.OUTPUT_OCCUPIED,
+            f"{setting} {destination.uri} holds {names[0]!r}, which is not this run's; give an empty or new folder",
+        )
+    return write(manifest, files, destination, setting=setting)
 
 
 def existing(destination: Destination, *, model: str, lineage: Lineage, replace: bool) -> StoredArtifact | None:
@@ -97,12 +122,7 @@ def existing(destination: Destination, *, model: str, lineage: Lineage, replace:
         TrainingError: ``OutputOccupied`` when something else lies there.
 
     """
-    try:
-        names = destination.names()
-    except OSError as error:
-        raise TrainingError(
-            TrainingFailureReason.OUTPUT_UNWRITABLE, f"--out {destination.uri} cannot be read: {error}"
-        ) from error
+    names = _names(destination, "--out")
     if not names:
         return None
     stored = _stored(destination, names)
@@ -117,6 +137,15 @@ def existing(destination: Destination, *, model: str, lineage: Lineage, replace:
             destination, "holds another artifact of this model; give a new folder, or --replace to overwrite it"
         )
     return None
+
+
+def _names(destination: Destination, setting: str) -> list[str]:
+    try:
+        return destination.names()
+    except OSError as error:
+        raise TrainingError(
+            TrainingFailureReason.OUTPUT_UNWRITABLE, f"{setting} {destination.uri} cannot be read: {error}"
+        ) from error
 
 
 def _stored(destination: Destination, names: list[str]) -> StoredArtifact | None:

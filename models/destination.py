@@ -37,8 +37,13 @@ class Destination(Protocol):
         """Replace whatever lies there with these files, the manifest among them."""
 
 
-def destination_of(out: str, *, pvc_root: Path = Path(PVC_MOUNT_ROOT)) -> Destination:
+def destination_of(out: str, *, pvc_root: Path = Path(PVC_MOUNT_ROOT), setting: str = "--out") -> Destination:
     """The destination that a path or URI names.
+
+    Args:
+        out: the path or URI.
+        pvc_root: where claims are mounted.
+        setting: where a person gave it, for the words of an error.
 
     Raises:
         TrainingError: ``ArgumentsInvalid`` when it names none.
@@ -52,9 +57,9 @@ def destination_of(out: str, *, pvc_root: Path = Path(PVC_MOUNT_ROOT)) -> Destin
     if scheme == "pvc":
         claim, _, path = rest.partition("/")
         if not claim or not path or ".." in PurePosixPath(path).parts:
-            raise TrainingError(TrainingFailureReason.ARGUMENTS_INVALID, f"--out {out}: use pvc://CLAIM/PATH")
+            raise TrainingError(TrainingFailureReason.ARGUMENTS_INVALID, f"{setting} {out}: use pvc://CLAIM/PATH")
         return LocalFolder(pvc_root / claim / path, pvc_root)
-    return _remote(out)
+    return _remote(out, setting)
 
 
 @dataclass(frozen=True)
@@ -108,14 +113,14 @@ class LocalFolder:
             path.write_bytes(content)
 
 
-def _remote(out: str) -> Destination:
+def _remote(out: str, setting: str) -> Destination:
     try:
         import fsspec
 
         filesystem, root = fsspec.core.url_to_fs(out)
     except (ImportError, ValueError) as error:
         raise TrainingError(
-            TrainingFailureReason.ARGUMENTS_INVALID, f"--out {out}: no client for this scheme: {error}"
+            TrainingFailureReason.ARGUMENTS_INVALID, f"{setting} {out}: no client for this scheme: {error}"
         ) from error
     return RemoteFolder(out.rstrip("/"), filesystem, root.rstrip("/"))
 

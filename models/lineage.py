@@ -15,18 +15,19 @@ from marquee.contract.manifest import DataSource, Lineage
 _SHARED_PACKAGE: Final = "models"
 
 
-def code_digest(package: str) -> str:
+def code_digest(package: str, *further: str) -> str:
     """``sha256:<hex>`` over the sources that a use case is computed with.
 
     These are the modules of its own package and those that all use cases share: the modules directly in this
-    package and in ``models.data``. Another use case can change without changing this digest.
+    package and in ``models.data``; and those of ``further`` packages. Another use case can change without changing
+    this digest.
     """
     shared = _folder_of(_SHARED_PACKAGE)
     sources = {f"{_SHARED_PACKAGE}/{path.name}": path for path in shared.glob("*.py")}
     sources |= {f"{_SHARED_PACKAGE}/data/{path.name}": path for path in (shared / "data").glob("*.py")}
-    own = _folder_of(package)
-    prefix = package.replace(".", "/")
-    sources |= {f"{prefix}/{path.relative_to(own).as_posix()}": path for path in own.rglob("*.py")}
+    for each in (package, *further):
+        own, prefix = _folder_of(each), each.replace(".", "/")
+        sources |= {f"{prefix}/{path.relative_to(own).as_posix()}": path for path in own.rglob("*.py")}
     lines = (f"{hashlib.sha256(sources[name].read_bytes()).hexdigest()}  {name}\n" for name in sorted(sources))
     return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -37,11 +38,13 @@ def data_digest(sources: Iterable[DataSource]) -> str:
     return "sha256:" + hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def lineage_of(package: str, *, data: tuple[DataSource, ...], seed: int, libraries: Iterable[str]) -> Lineage:
+def lineage_of(
+    package: str, *further: str, data: tuple[DataSource, ...], seed: int, libraries: Iterable[str]
+) -> Lineage:
     """The lineage of a run of this process."""
     versions = {name: _version(name) for name in libraries}
     return Lineage(
-        code_digest=code_digest(package),
+        code_digest=code_digest(package, *further),
         seed=seed,
         data=data,
         libraries={"python": platform.python_version(), **versions},

@@ -10,11 +10,13 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
 from marquee.contract.manifest import DataSource, ModelName
+from marquee.contract.retrainer import EvaluationRequest, EvaluationResult, RetrainingRequest
+from marquee.contract.retraining import RetrainingResult
 from marquee.contract.training import (
     MAX_SEED,
     TrainingError,
@@ -26,6 +28,10 @@ from models.artifact import StoredArtifact, TrainedModel, existing, manifest_of,
 from models.data.packages import PackageFile, read
 from models.destination import destination_of
 from models.lineage import data_digest, lineage_of
+
+if TYPE_CHECKING:
+    from models.retraining.learner import Learner
+    from models.retraining.running import Subject
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +61,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class UseCase:
-    """See `marquee.contract.training.UseCase`."""
+    """See `marquee.contract.training.UseCase` and `marquee.contract.retrainer.Retrainable`."""
 
     name: str
     summary: str
@@ -65,6 +71,9 @@ class UseCase:
     libraries: tuple[str, ...]
     """Distributions whose versions a result depends on."""
     fit: Fit
+    learner: Callable[[], Learner] | None = None
+    """How it learns from a table; None where it cannot. A function, as it needs the training libraries."""
+    why_no_learner: str = "it learns from no table of rows with a label"
 
     def fetch(self, data_cache: Path) -> tuple[DataSource, ...]:
         """Bring the data into the cache and check them."""
@@ -72,7 +81,7 @@ class UseCase:
 
     def train(self, request: TrainingRequest) -> TrainingResult:
         """Train, compare, write; or find the same run's artifact in place."""
-        _check(request)
+        _check(request.seed, request.model)
         destination = destination_of(request.out)
         data = self.fetch(request.data_cache)
         lineage = lineage_of(self.package, data=data, seed=request.seed, libraries=self.libraries)
@@ -85,6 +94,30 @@ class UseCase:
         else:
             log.info("%s already holds this run's artifact; nothing to do", destination.uri)
         return self._result(artifact, destination.uri)
+
+    def retrain(self, request: RetrainingRequest) -> RetrainingResult:
+        """Train on the rows of a window, compare with the champions, write."""
+        subject = self._subject("retrained")
+        from models.retraining.running import retrain
+
+        return retrain(subject, request)
+
+    def evaluate(self, request: EvaluationRequest) -> EvaluationResult:
+        """Measure an artifact on rows with known outcomes."""
+        subject = self._subject("evaluated on a table")
+        from models.retraining.evaluating import evaluate
+
+        return evaluate(subject, request)
+
+    def _subject(self, wanted: str) -> Subject:
+        if self.learner is None:
+            raise TrainingError(
+                TrainingFailureReason.ARGUMENTS_INVALID,
+                f"use case {self.name!r} cannot be {wanted}: {self.why_no_learner}",
+            )
+        from models.retraining.running import Subject
+
+        return Subject(self.name, self.package, self.libraries, self.learner())
 
     def _result(self, artifact: StoredArtifact, uri: str) -> TrainingResult:
         return TrainingResult(
@@ -107,16 +140,13 @@ def _described(source: Source, data_cache: Path) -> DataSource:
     )
 
 
-def _check(request: TrainingRequest) -> None:
-    if not 0 <= request.seed <= MAX_SEED:
-        raise TrainingError(
-            TrainingFailureReason.ARGUMENTS_INVALID, f"--seed {request.seed}: must be from 0 to {MAX_SEED}"
-        )
+def _check(seed: int, model: str) -> None:
+    if not 0 <= seed <= MAX_SEED:
+        raise TrainingError(TrainingFailureReason.ARGUMENTS_INVALID, f"--seed {seed}: must be from 0 to {MAX_SEED}")
     try:
-        _MODEL_NAME.validate_python(request.model)
+        _MODEL_NAME.validate_python(model)
     except ValidationError as error:
         raise TrainingError(
             TrainingFailureReason.ARGUMENTS_INVALID,
-            f"--model {request.model!r}: must be lower-case letters, digits and dashes, at most 50, "
-            "starting with a letter",
+            f"--model {model!r}: must be lower-case letters, digits and dashes, at most 50, starting with a letter",
         ) from error

@@ -26,4 +26,5 @@ USE_CASE: Final = UseCase(
     ),
     libraries=("numpy", "scipy"),
     fit=_fit,
+    why_no_learner="it learns from a purchase log, whose outcome is what is bought later, not from labelled rows",
 )

@@ -16,7 +16,7 @@ from models.data.caravan import Caravan, load
 from models.lead_scoring.comparison import NETWORK, Comparison, Plan, compare
 from models.lead_scoring.export import PROBABILITY, RUNTIME, run_onnx, to_onnx
 from models.lead_scoring.features import Numbers, model_rows
-from models.lead_scoring.network import fit_network
+from models.lead_scoring.network import FittedNetwork, fit_network
 from models.lead_scoring.schema import FIELDS
 from models.profile import profile_of
 from models.resampling import identical_rows
@@ -51,6 +51,31 @@ def fit_on(data: Caravan, *, plan: Plan, seed: int) -> TrainedModel:
             f"not promotable: {'; '.join(shortcomings)}\n{comparison.table()}",
         )
     fitted = fit_network(rows, data.bought, group, settings=plan.settings, seed=seed)
+    return exported(fitted, rows, metrics=_metrics(comparison), scores=comparison.scores)
+
+
+def exported(fitted: FittedNetwork, rows: Numbers, *, metrics: dict[str, float], scores: Numbers) -> TrainedModel:
+    """The content of an artifact, from a network and the rows that it learned from.
+
+    Raises:
+        TrainingError: ``NotReproduced`` when the graph answers otherwise than the network.
+
+    """
+    return TrainedModel(
+        runtime=RUNTIME,
+        inputs=FIELDS,
+        outputs=(
+            OutputField(name=PROBABILITY, description="that the customer buys caravan insurance", unit="probability"),
+        ),
+        example=typical_record(rows),
+        files={RUNTIME.file: graph_of(fitted, rows)},
+        metrics=metrics,
+        profile=profile_of(FIELDS, rows, scores),
+    )
+
+
+def graph_of(fitted: FittedNetwork, rows: Numbers) -> bytes:
+    """The exported graph, checked on these rows."""
     graph = to_onnx(fitted)
     error = float(np.abs(run_onnx(graph, rows) - fitted.probability(rows)).max())
     if error > LARGEST_EXPORT_ERROR:
@@ -59,17 +84,7 @@ def fit_on(data: Caravan, *, plan: Plan, seed: int) -> TrainedModel:
             f"the exported graph is off by {error:.1e} from the trained network; "
             f"{LARGEST_EXPORT_ERROR} is allowed: check the versions of torch and onnxruntime",
         )
-    return TrainedModel(
-        runtime=RUNTIME,
-        inputs=FIELDS,
-        outputs=(
-            OutputField(name=PROBABILITY, description="that the customer buys caravan insurance", unit="probability"),
-        ),
-        example=typical_record(rows),
-        files={RUNTIME.file: graph},
-        metrics=_metrics(comparison),
-        profile=profile_of(FIELDS, rows, comparison.scores),
-    )
+    return graph
 
 
 def typical_record(rows: Numbers) -> dict[str, object]:

@@ -24,7 +24,11 @@ _ROLLOUTS: Final = "marquee.cli.rollouts"
 _AUDIT: Final = "marquee.cli.audit"
 _DRIFT: Final = "marquee.cli.drift"
 _TRAIN: Final = "marquee.cli.train"
-_MODULES: Final = {"drift": _DRIFT, "audit": _AUDIT, "why": _AUDIT, "train": _TRAIN, "fetch": _TRAIN}
+_RETRAIN: Final = "marquee.cli.retrain"
+_MODULES: Final = {
+    "drift": _DRIFT, "audit": _AUDIT, "why": _AUDIT, "train": _TRAIN, "fetch": _TRAIN,
+    "retrain": _RETRAIN, "evaluate": _RETRAIN, "export": _RETRAIN,
+}  # fmt: skip
 """Where a command lives; the others are about rollouts."""
 _EPILOG: Final = """exit codes:
   0    done; evidence, drift: the same verdict as the operator's

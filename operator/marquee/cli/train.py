@@ -34,23 +34,23 @@ class Train:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""
-        _add_use_case(parser)
+        add_use_case(parser)
         parser.add_argument(
             "--out", required=True, metavar="DIR", help="folder, pvc://CLAIM/PATH or URI of the artifact"
         )
         parser.add_argument("--model", metavar="NAME", help="name of the MarketingModel (default: the use case's)")
         parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of every random choice (default: 0)")
         parser.add_argument("--replace", action="store_true", help="overwrite an older artifact of the same model")
-        _add_data_cache(parser)
+        add_data_cache(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Print the result as the last line of standard output."""
         try:
             text = _train(arguments)
         except TrainingError as error:
-            _leave_message(error.failure.to_text())
-            return _say(error)
-        _leave_message(text)
+            leave_message(error.failure.to_text())
+            return tell(error)
+        leave_message(text)
         print(text)
         return 0
 
@@ -64,15 +64,15 @@ class Fetch:
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""
-        _add_use_case(parser)
-        _add_data_cache(parser)
+        add_use_case(parser)
+        add_data_cache(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Print one line per data source."""
         try:
             sources = find(arguments.use_case).fetch(arguments.data_cache)
         except TrainingError as error:
-            return _say(error)
+            return tell(error)
         for source in sources:
             print(f"{source.name}: {source.rows} rows, sha256 {source.sha256}, from {source.origin}")
         return 0
@@ -93,7 +93,7 @@ def _train(arguments: argparse.Namespace) -> str:
     try:
         return use_case.train(request).to_text()
     except ImportError as error:
-        raise _not_installed(use_case.name, error) from error
+        raise not_installed(use_case.name, error) from error
 
 
 def find(name: str) -> UseCase:
@@ -112,11 +112,12 @@ def find(name: str) -> UseCase:
     try:
         use_case: UseCase = known[name].load()
     except ImportError as error:
-        raise _not_installed(name, error) from error
+        raise not_installed(name, error) from error
     return use_case
 
 
-def _not_installed(name: str, error: ImportError) -> TrainingError:
+def not_installed(name: str, error: ImportError) -> TrainingError:
+    """What to install."""
     return TrainingError(
         TrainingFailureReason.ARGUMENTS_INVALID,
         f"use case {name!r} needs what is not installed: {error}; install it with: pip install 'marquee[models]'",
@@ -129,23 +130,26 @@ def default_data_cache() -> Path:
     return Path(root).expanduser() / "data"
 
 
-def _add_use_case(parser: argparse.ArgumentParser) -> None:
+def add_use_case(parser: argparse.ArgumentParser) -> None:
+    """The argument that names the use case."""
     parser.add_argument("use_case", metavar="USE_CASE", help="name of the use case, e.g. lead-scoring")
 
 
-def _add_data_cache(parser: argparse.ArgumentParser) -> None:
+def add_data_cache(parser: argparse.ArgumentParser) -> None:
+    """The option of the folder of fetched data."""
     default = default_data_cache()
     parser.add_argument(
         "--data-cache", type=Path, default=default, metavar="DIR", help=f"folder of fetched data (default: {default})"
     )
 
 
-def _say(error: TrainingError) -> int:
+def tell(error: TrainingError) -> int:
+    """Say on standard error what went wrong; the exit code."""
     print(f"marquee: {error.failure.reason}: {error.failure.message}", file=sys.stderr)
     return EXIT_CODE_FAILURE
 
 
-def _leave_message(text: str) -> None:
+def leave_message(text: str) -> None:
     """Write the termination message; the kubelet makes its file before the container starts."""
     asked = os.environ.get(TrainerSetting.TERMINATION_MESSAGE)
     path = Path(asked or TERMINATION_MESSAGE_PATH)

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 from pydantic import AwareDatetime, Field, FiniteFloat, StringConstraints, TypeAdapter, model_validator
 
 from marquee.contract.manifest import ContractModel, RowCount, Sha256
-from marquee.contract.training import MAX_SEED, TrainingResult
+from marquee.contract.training import MAX_MESSAGE_BYTES, MAX_SEED, TrainingResult
 
 MAX_CHAMPIONS: Final = 4
 MAX_METRICS: Final = 8
@@ -113,3 +113,27 @@ class RetrainingResult(TrainingResult):
     parent: Sha256 | None = None
     """Digest of the champion that the run began from, where it did."""
     comparison: Comparison
+
+    def to_text(self) -> str:
+        """JSON within `MAX_MESSAGE_BYTES`: what does not fit is left out, first the metrics beside the comparison's,
+        then slices and champions from the last on; the serving champion stays.
+        """
+        result = self
+        while len((text := result.model_dump_json(by_alias=True, exclude_none=True)).encode()) > MAX_MESSAGE_BYTES:
+            if (shorter := result._without_its_last()) is None:
+                break
+            result = shorter
+        return text
+
+    def _without_its_last(self) -> RetrainingResult | None:
+        compared = self.comparison
+        if self.metrics:
+            return self.model_copy(update={"metrics": {}})
+        if compared.slices:
+            return self._with(slices=compared.slices[:-1])
+        if len(compared.champions) > 1:
+            return self._with(champions=dict(list(compared.champions.items())[:-1]))
+        return None
+
+    def _with(self, **change: object) -> RetrainingResult:
+        return self.model_copy(update={"comparison": self.comparison.model_copy(update=change)})
