@@ -160,7 +160,7 @@ lock: $(VENV)/ready ## compile the hash-pinned requirements again from pyproject
 	@$(LOCK) --all-extras -o requirements/dev.txt
 	@for extra in operator ledger front models; do $(LOCK) --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt; done
 	@$(subst 3.11,3.13,$(LOCK)) --extra models -c requirements/dev.txt -o requirements/models-without-torch.txt \
-	  $$(sed -nE 's/^(torch|triton|nvidia-[a-z0-9-]+|sympy|mpmath|networkx|jinja2|markupsafe|filelock)==.*/--no-emit-package \1/p' requirements/models.txt)
+	  $$(sed -nE 's/^(torch|triton|nvidia-[a-z0-9-]+|sympy|mpmath|networkx|jinja2|markupsafe|filelock|setuptools)==.*/--no-emit-package \1/p' requirements/models.txt)
 	@printf '%s\n' nvidia-pytriton==0.7.0 numpy onnxruntime | $(subst pyproject.toml,-,$(LOCK)) --no-deps -c requirements/dev.txt -o requirements/triton.txt
 	@printf '%s\n' kserve==0.21.0 "$$(grep -oE '^onnxruntime==[0-9.]+' requirements/dev.txt)" | $(subst pyproject.toml,-,$(LOCK)) -o requirements/bench-kserve.txt
 	@printf '%s\n' evidently==0.7.23 'pandas<3' | $(subst pyproject.toml,-,$(LOCK)) -o requirements/bench-evidently.txt
