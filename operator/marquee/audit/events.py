@@ -184,7 +184,16 @@ class KillSwitchTurned(Event):
     KIND = "kill-switch-turned/v1"
     engaged: bool
     late: bool = Field(default=False, description="written after the act, because the log was not to be had")
-    halt_milliseconds: int | None = Field(default=None, ge=0)
+    halt_milliseconds: int | None = Field(
+        default=None, ge=0, description="from the turn until nobody was sent anywhere but to the fallback"
+    )
+    turned: AwareDatetime | None = Field(
+        default=None, description="when it was turned; without a clock of people's, seen"
+    )
+    by: Text = Field(default="", description="person who turned it, as the annotation says: unchecked")
+    model_uid: Text = ""
+    shares: tuple[Share, ...] = Field(default=(), max_length=16, description="who answers users then")
+    code: Text = Field(default="", description="version of the operator")
 
 
 class Overridden(Event):

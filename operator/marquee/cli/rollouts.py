@@ -9,6 +9,7 @@ from typing import Final
 
 from marquee.cli.deciding import DECISIONS
 from marquee.cli.exits import Exit
+from marquee.cli.holding import HOLDS
 from marquee.cli.kubectl import Kubectl, add_options, kubectl_of
 from marquee.cli.planning import Plan
 from marquee.cli.problems import ClusterProblem
@@ -77,7 +78,7 @@ class Evidence:
         return Exit.DIFFERS if recomputed.differences else Exit.DONE
 
 
-COMMANDS: Final = (Status(), Evidence(), Plan(), *DECISIONS)
+COMMANDS: Final = (Status(), Evidence(), Plan(), *DECISIONS, *HOLDS)
 
 
 def _watch(kubectl: Kubectl, name: str) -> int:

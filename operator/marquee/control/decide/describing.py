@@ -16,6 +16,7 @@ from marquee.control.decide.foreseeing import seen_traffic, shortfall_of
 from marquee.control.decide.integers import counts_of
 from marquee.control.decide.judging import evidence_of, forecast_of
 from marquee.control.decide.plan import Notice
+from marquee.control.decide.stating import safe_notices, safe_state
 from marquee.control.decide.table import Move, Row
 from marquee.control.decide.wording import Told, realised
 from marquee.control.render import names
@@ -64,7 +65,12 @@ def status_of(
 def notices_of(snapshot: Snapshot, row: Row, told: Told, status: MarketingModelStatus) -> tuple[Notice, ...]:
     """An event when something failed that had not before, when that is over, for each move of a rollout, and when it
     shows that its plan can't conclude."""
-    return (*_notices_of_row(snapshot, row, told), *_foreseen(snapshot, status), *drift_notices(snapshot, status))
+    return (
+        *_notices_of_row(snapshot, row, told),
+        *_foreseen(snapshot, status),
+        *drift_notices(snapshot, status),
+        *safe_notices(snapshot, status),
+    )
 
 
 def _foreseen(snapshot: Snapshot, status: MarketingModelStatus) -> tuple[Notice, ...]:
@@ -107,6 +113,7 @@ def _drafts(snapshot: Snapshot, facts: Facts, row: Row, told: Told) -> list[Cond
         drafts.append(autoscaler)
     if (drift := drift_draft(snapshot, facts.serving)) is not None:
         drafts.append(drift)
+    drafts += safe_state(snapshot, facts, row, told)
     if snapshot.model.spec.splits_by_pods:
         share = realised(facts)
         lost = f"{_LOST}; now {share}" if share else _LOST

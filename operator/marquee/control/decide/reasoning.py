@@ -144,6 +144,8 @@ def _revision(facts: Facts, decision: Decision) -> str:
 def _asked_by(facts: Facts) -> str:
     """Who has sent the command that is followed; the annotation says so, and anybody who may patch can write it."""
     rollout = facts.rollout
+    if facts.kill is not None:
+        return bounded(facts.kill.by, _NAME_LIMIT)
     if rollout.command is None or not (rollout.aborted or rollout.undone or rollout.forced):
         return ""
     return bounded(rollout.command.by, _NAME_LIMIT)

@@ -139,7 +139,14 @@ def routing(facts: Facts, row: Row, record: RolloutRecord | None) -> Routing:
     return Routing(serving, Split(rollout=record.name, step=record.step, weight=record.weight, canary=target.name))
 
 
-def memory(snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, debts: str = "") -> dict[str, str]:
+def memory(
+    snapshot: Snapshot,
+    facts: Facts,
+    row: Row,
+    record: RolloutRecord | None,
+    debts: str = "",
+    incident: str = "",
+) -> dict[str, str]:
     """The Service's annotations: in the same write as the state of traffic, so that neither is ever lost."""
     kept = (names.ANNOTATION_SWITCHED_AT, names.ANNOTATION_PREVIOUS_REVISION)
     stored = facts.service.annotations if facts.service is not None else {}
@@ -153,6 +160,8 @@ def memory(snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | N
         annotations[names.ANNOTATION_ROLLOUT] = record.to_text()
     if debts:
         annotations[names.ANNOTATION_UNLOGGED] = debts
+    if incident:
+        annotations[names.ANNOTATION_INCIDENT] = incident
     return annotations
 
 
