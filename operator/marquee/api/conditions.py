@@ -68,6 +68,7 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     AWAITING_APPROVAL = "AwaitingApproval"
     ABORTED = "Aborted"
+    APPROVALS_MISSING = "ApprovalsMissing"
     FROZEN = "Frozen"
     KILL_SWITCH = "KillSwitch"
     STANDING_BY = "StandingBy"

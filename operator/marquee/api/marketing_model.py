@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 
 from marquee.api.conditions import Condition
 from marquee.api.drift import Drift, DriftStatus
+from marquee.api.governance import Governance, GovernanceStatus
 from marquee.api.gpu import Gpu
 from marquee.api.metadata import Metadata
 from marquee.api.resources import ResourceRequirements
@@ -280,6 +281,11 @@ _EXTERNAL_RULES: Final = (
         field_path=".drift",
     ),
     cel(
+        "self.serving.class == 'Marquee' || !has(self.governance)",
+        "with serving.class External somebody else moves the traffic: governance has no effect",
+        field_path=".governance",
+    ),
+    cel(
         "self.serving.class == 'Marquee' || !has(self.killSwitch)",
         "with serving.class External somebody else moves the traffic: killSwitch has no effect",
         field_path=".killSwitch",
@@ -322,6 +328,7 @@ class MarketingModelSpec(ApiModel):
     slo: ServiceLevel | None = None
     drift: Drift | None = Field(default=None, description="Without it what the pods count is compared with nothing.")
     kill_switch: KillSwitch | None = None
+    governance: Governance | None = None
 
     model_config = ApiModel.model_config | {
         "json_schema_extra": rules(
@@ -423,6 +430,7 @@ class MarketingModelStatus(ApiModel):
     canary: ArmStatus | None = Field(default=None, description="The revision on its way.")
     rollout: RolloutStatus | None = Field(default=None, description="The newest rollout with steps.")
     drift: DriftStatus | None = Field(default=None, description="What the stable revision's last window has shown.")
+    governance: GovernanceStatus | None = Field(default=None, description="Approvals of the wanted revision.")
     replicas: int = 0
     selector: Annotated[str, StringConstraints(max_length=512)] = ""
     url: Annotated[str, StringConstraints(max_length=512)] = ""

@@ -77,6 +77,10 @@ class ApprovalChanged(Event):
     approval: Text
     change: Literal["Given", "Expired", "Voided", "Withdrawn"]
     expires: AwareDatetime | None = None
+    approver: Text = Field(default="", description="who, as authenticated at admission")
+    approval_uid: Text = ""
+    model_uid: Text = ""
+    code: Text = Field(default="", description="version of the operator")
 
 
 class CohortEvidence(AuditModel):
@@ -135,6 +139,9 @@ class RolloutStepped(Event):
     rule: Text = Field(default="", description="row of the state table, see docs/states.md")
     by: Text = Field(default="", description="person who asked for it, as the command's annotation says: unchecked")
     plan: Text = Field(default="", description="digest of steps, analysis, assignment and slo")
+    approvals: tuple[Text, ...] = Field(
+        default=(), max_length=16, description="who has approved the revision, and by which ModelApproval"
+    )
     question: Annotated[str, StringConstraints(max_length=16_000)] = Field(
         default="",
         description="JSON: what the step was judged by, with its age; with the evidence it gives the verdict",

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
+from marquee.cli.approving import Approve
 from marquee.cli.deciding import DECISIONS
 from marquee.cli.exits import Exit
 from marquee.cli.holding import HOLDS
@@ -78,7 +79,7 @@ class Evidence:
         return Exit.DIFFERS if recomputed.differences else Exit.DONE
 
 
-COMMANDS: Final = (Status(), Evidence(), Plan(), *DECISIONS, *HOLDS)
+COMMANDS: Final = (Status(), Evidence(), Plan(), *DECISIONS, *HOLDS, Approve())
 
 
 def _watch(kubectl: Kubectl, name: str) -> int:

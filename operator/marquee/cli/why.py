@@ -145,6 +145,8 @@ def _decided(entry: Logged, screen: Screen) -> Iterator[str]:
     yield from screen.labelled("decided", f"by {clean(str(predicate.get('actor')))}{code}")
     if predicate.get("by"):
         yield from screen.labelled("asked", f"by {clean(str(predicate['by']))}, as the command's annotation says")
+    if predicate.get("approvals"):
+        yield from screen.labelled("approved", "by " + clean(", ".join(map(str, predicate["approvals"]))))
     if predicate.get("late"):
         entered = datetime.fromisoformat(str(predicate["time"]))
         yield from screen.labelled("late", f"entered {_time(entered)}: the log was not to be had", Tone.WAITING)

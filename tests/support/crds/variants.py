@@ -72,6 +72,14 @@ _STATUS: Final[Body] = {
         "usualAuc": 0.774,
         "suspects": [{"feature": "age", "stabilityIndex": 0.021, "pValue": 0.00001}],
     },
+    "governance": {
+        "revision": "lead-scoring-2024-12",
+        "digest": _DIGEST,
+        "policy": "0123456789abcdef",
+        "required": 2,
+        "approvers": ["anna@example.com"],
+        "rejected": ["lead-scoring-2024-12-bob: spec.expires: 2024-12-01T00:00:00Z is over"],
+    },
     "selector": "marquee.dev/model=lead-scoring",
     "url": "http://lead-scoring.crm.svc",
 }

@@ -11,7 +11,7 @@ from tests.support import chart
 
 RBAC: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 NAMESPACED: Final = {"watchNamespaces": ["growth", "retention"]}
-OWN: Final = {kinds.MARKETING_MODEL.plural, kinds.MODEL_REVISION.plural}
+OWN: Final = {kinds.MARKETING_MODEL.plural, kinds.MODEL_REVISION.plural, kinds.MODEL_APPROVAL.plural}
 
 
 @pytest.mark.parametrize("values", [{}, NAMESPACED], ids=["cluster-wide", "namespaced"])

@@ -29,6 +29,8 @@ _SETTLED = _READY | {Phase.ROLLED_BACK}
 """The target serves, whether or not it is what the spec names."""
 _TOLD = Move.BEGIN | Move.ADVANCE | Move.FILL | Move.WITHDRAW | Move.SWITCH
 """What people get an event about each time."""
+_WAITING = frozenset({Reason.AWAITING_APPROVAL, Reason.APPROVALS_MISSING, Reason.FROZEN})
+"""Why a rollout waits for people, or for a time of theirs."""
 _LOST = (
     "steps without spec.traffic: numbers of pods are the split, a connection goes to any of them, and a user may see "
     "both revisions; requests are counted, not users; there is no holdout and no choice of the arm"
@@ -56,6 +58,7 @@ def status_of(
         canary=_canary_status(snapshot, facts, row, now),
         rollout=_rollout_status(snapshot, facts, told, record),
         drift=drift_status(snapshot, facts.serving),
+        governance=facts.approvals.status() if facts.approvals is not None else None,
         replicas=stable.replicas if stable else 0,
         selector="" if facts.external else f"{names.LABEL_MODEL}={name}",
         url="" if facts.external else f"http://{name}.{model.metadata.namespace}.svc",
@@ -95,7 +98,7 @@ def _notices_of_row(snapshot: Snapshot, row: Row, told: Told) -> tuple[Notice, .
     if row.phase in _STALLED and (before is None or before.reason != reason.value):
         return (Notice(warning=True, reason=reason, note=message),)
     recovers = any(c.type == ConditionType.STALLED for c in snapshot.model.status.conditions)
-    waits = row.reason is Reason.AWAITING_APPROVAL and (before is None or before.reason != reason.value)
+    waits = row.reason in _WAITING and (before is None or before.reason != reason.value)
     if row.moves & _TOLD or waits or (recovers and row.phase not in _STALLED):
         return (Notice(warning=Move.WITHDRAW in row.moves, reason=reason, note=message),)
     return ()

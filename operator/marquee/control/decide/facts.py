@@ -10,6 +10,7 @@ from marquee.api.marketing_model import ServingClass
 from marquee.api.model_revision import ModelRevision
 from marquee.contract.holding import ANNOTATION_FREEZE, read_hold
 from marquee.contract.pod import Setting
+from marquee.control.decide.approving import Weighed, weigh
 from marquee.control.decide.diagnosing import Diagnosis, diagnose
 from marquee.control.decide.freezing import Held, held
 from marquee.control.decide.ratio import canary_pods
@@ -106,6 +107,8 @@ class Facts:
     """Users come through a gateway: `spec.traffic` is set."""
     kill: Kill | None = None
     """The kill switch is engaged: the wanted revision is the fallback."""
+    approvals: Weighed | None = None
+    """Of the wanted revision; None where the spec asks for none, or users go back."""
     held: Held | None = None
     """No revision may get more users at this time."""
     standby: str | None = None
@@ -159,10 +162,15 @@ def gather(snapshot: Snapshot) -> Facts:
         judgeable=snapshot.ledger is not None,
         routed=snapshot.model.spec.traffic is not None,
         kill=kill,
+        approvals=_approvals(snapshot, resolution) if kill is None and not rollout.rejected else None,
         held=_held(snapshot) if stable is not None and kill is None else None,
         standby=standby,
         asleep=target is not None and is_asleep(snapshot, target.deployment),
     )
+
+
+def _approvals(snapshot: Snapshot, resolution: Resolution) -> Weighed | None:
+    return weigh(snapshot, resolution.revision) if resolution.revision is not None else None
 
 
 def _held(snapshot: Snapshot) -> Held | None:

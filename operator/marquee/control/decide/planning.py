@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from marquee.api.model_revision import ModelRevision
 from marquee.api.scaling import ScalingClass
 from marquee.contract import pod
+from marquee.control.decide.approvals_entered import approving
 from marquee.control.decide.decisions import entering
 from marquee.control.decide.describing import notices_of, status_of
 from marquee.control.decide.drifting import question_of
@@ -20,6 +21,7 @@ from marquee.control.decide.scaling import has_foreign_scaler, may_be_scaled, sc
 from marquee.control.decide.syncing import is_in_sync
 from marquee.control.decide.table import Move, Row, match
 from marquee.control.decide.traffic import (
+    Owed,
     declaration,
     end_stamping,
     follow,
@@ -59,13 +61,6 @@ MINIMUM_WAIT_SECONDS: Final = 0.2
 _MOVES_TRAFFIC: Final = Move.BEGIN | Move.ADVANCE | Move.FILL | Move.WITHDRAW | Move.SWITCH
 
 
-class Owed(NamedTuple):
-    """What the Service remembers for the audit log, as its annotations' texts."""
-
-    debts: str
-    incident: str
-
-
 def decide(snapshot: Snapshot) -> Plan:
     """What to do about a model now. Pure: the same snapshot gives the same plan."""
     facts = gather(snapshot)
@@ -75,19 +70,20 @@ def decide(snapshot: Snapshot) -> Plan:
     log = entering(snapshot, facts, row, told, record)
     quiet = not log.entries and not log.due
     turn = turning(snapshot, facts, row, record, quiet=quiet)
+    signed = approving(snapshot, facts, quiet=quiet and not turn.entries and not turn.due)
     status = status_of(snapshot, facts, row, told, record, owed=log.owed)
     return Plan(
         status=status,
         declare=declaration(snapshot, facts, row, record),
         stamp=stamp(row, record),
-        entries=log.entries + turn.entries,
-        applies=tuple(_applies(snapshot, facts, row, record, Owed(log.debts, turn.memory))),
+        entries=log.entries + turn.entries + signed.entries,
+        applies=tuple(_applies(snapshot, facts, row, record, Owed(log.debts, turn.memory, signed.memory))),
         scales=tuple(_scales(snapshot, facts, row)),
         probe=_probe(snapshot, facts) if Move.PROBE in row.moves else None,
         deletes=tuple(_deletes(snapshot, facts, row, record)),
         end_stamping=end_stamping(snapshot, record),
         notices=notices_of(snapshot, row, told, status),
-        requeue_after_seconds=_requeue_after(snapshot, facts, row, record, is_due=log.due or turn.due),
+        requeue_after_seconds=_requeue_after(snapshot, facts, row, record, is_due=log.due or turn.due or signed.due),
         follow=follow(snapshot, record),
         follow_drift=question_of(snapshot, facts.serving),
     )
@@ -114,7 +110,7 @@ def _wanted(
         return
     model, serving = snapshot.model, _serving_after(facts, row, facts.target.name)
     both = reaches_both(facts, record)
-    memories = memory(snapshot, facts, row, record, owed.debts, owed.incident)
+    memories = memory(snapshot, facts, row, record, owed)
     address = children.service(model, revision=serving, annotations=memories, both_arms=both)
     if is_open := facts.service is not None and reaches_every_revision(facts.service) and not both:
         # no pod of a third revision may come up while it would be reached
@@ -165,7 +161,7 @@ def _way_back(
     if facts.serving is None:
         return
     if Move.WITHDRAW in row.moves:
-        memories = memory(snapshot, facts, row, record, owed.debts, owed.incident)
+        memories = memory(snapshot, facts, row, record, owed)
         yield SERVICE, children.service(snapshot.model, revision=facts.serving, annotations=memories)
     yield from _routes(snapshot, facts, row, record)
 
@@ -312,6 +308,8 @@ def _requeue_after(
         waits.append((facts.drained_at - snapshot.now).total_seconds())
     if Move.PROBE in row.moves:
         waits.append(PROBE_AGAIN_SECONDS)
+    if facts.approvals is not None and (expiry := facts.approvals.next_expiry) is not None:
+        waits.append(min(LOOK_AT_CALENDAR_SECONDS, (expiry - snapshot.now).total_seconds()))
     if facts.held is not None and facts.held.until is not None:
         waits.append(min(LOOK_AT_CALENDAR_SECONDS, (facts.held.until - snapshot.now).total_seconds()))
     if row.moves & _MOVES_TRAFFIC:

@@ -53,6 +53,7 @@ def event_of(
         rule=row.name,
         by=_asked_by(facts),
         plan=record.plan if record is not None and record.name == decision.rollout else "",
+        approvals=_approvals(facts),
         question=question_of(snapshot, facts),
         concluded=_concluded(facts),
         findings=_findings(evidence_of(facts.rollout.judgement)) if facts.rollout.judgement is not None else (),
@@ -149,6 +150,11 @@ def _asked_by(facts: Facts) -> str:
     if rollout.command is None or not (rollout.aborted or rollout.undone or rollout.forced):
         return ""
     return bounded(rollout.command.by, _NAME_LIMIT)
+
+
+def _approvals(facts: Facts) -> tuple[str, ...]:
+    counted = facts.approvals.counted if facts.approvals is not None else ()
+    return tuple(f"{one.spec.approver} ({one.metadata.name})" for one in counted[:16])
 
 
 def _concluded(facts: Facts) -> str:

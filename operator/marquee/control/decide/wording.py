@@ -36,6 +36,10 @@ def tell(facts: Facts, row: Row) -> Told:
         return Told(row.reason, _killed(facts, facts.kill))
     if row.reason is Reason.ABORTED:
         return Told(row.reason, f"the rollout of revision {_canary(facts)} was aborted{facts.rollout.by}")
+    if row.reason is Reason.APPROVALS_MISSING and facts.approvals is not None:
+        what = _what(facts, target) if target is not None else ""
+        ask = "`kubectl marquee approve`, by somebody who has not made it"
+        return Told(row.reason, f"{what} waits: {bounded(facts.approvals.words)}; {ask}{keeps}")
     if target is None:
         return Told(facts.resolution.reason, bounded(facts.resolution.message) + keeps)
     if row.reason is Cause.RECORD:

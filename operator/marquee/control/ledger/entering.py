@@ -16,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from marquee.audit.errors import AuditError
-from marquee.audit.events import KillSwitchTurned, RolloutStepped, Stamp
+from marquee.audit.events import ApprovalChanged, KillSwitchTurned, RolloutStepped, Stamp
 from marquee.audit.keys import PrivateKey
 from marquee.audit.statements import Statement, read_entry, read_stamp, write_entry
 from marquee.contract.audit import EnteredReply, LoggedEntry
@@ -171,6 +171,8 @@ def _decision_in(entry: bytes) -> Decision | None:
     if isinstance(event, KillSwitchTurned) and event.turned is not None:
         at, stage = event.turned.isoformat(timespec="milliseconds"), "Engaged" if event.engaged else "Lifted"
         return Decision(f"kill-switch@{at}", 0, stage, (), event.model_uid)
+    if isinstance(event, ApprovalChanged):
+        return Decision(f"approval@{event.approval_uid}", 0, event.change, (), event.model_uid)
     if not isinstance(event, RolloutStepped):
         return None
     shares = tuple(sorted((share.revision, share.permille) for share in event.shares))

@@ -52,6 +52,7 @@ NIGHTLY = {
     "schedule": [{"start": "0 8 * * *", "end": "0 20 * * *", "minReplicas": 1}],
 }
 FROZEN = [{"first": "2024-11-20", "last": "2024-12-02", "reason": "sale"}]
+GOVERNED = {"approvals": {"required": 1}}
 SITUATIONS = {
     "pods of a third revision would be reached": (
         "not alone",
@@ -276,6 +277,29 @@ SITUATIONS = {
         ),
     ),
     "a freeze of a first revision": ("unproven", snapshot(arms={"churn-1": READY}, rollout={"freezes": FROZEN})),
+    "nobody has approved it": ("unsigned", ramp(ledger=NOT_READ, governance=GOVERNED)),
+    "nobody has approved it, and the step is passed": (
+        "unsigned",
+        ramp(record=Ramp(), ledger=GOOD, governance=GOVERNED),
+    ),
+    "nobody has approved it, and a person says promote": (
+        "unsigned",
+        _said(Action.PROMOTE, ramp(record=Ramp(), ledger=UNDECIDED, governance=GOVERNED)),
+    ),
+    "nobody has approved it, and harm": ("harm", ramp(record=Ramp(), ledger=HARM, governance=GOVERNED)),
+    "nobody has approved what a promotion is undone for": (
+        "proven",
+        _said(Action.UNDO, ramp(serving="churn-2", record=PROMOTED, probe=BEFORE, governance=GOVERNED)),
+    ),
+    "nobody has approved the fallback": (
+        "safe",
+        killed(ramp(record=ROLLED_BACK, ledger=NOT_READ, governance=GOVERNED)),
+    ),
+    "nobody has approved who serves": (
+        "serving",
+        snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": READY}, governance=GOVERNED),
+    ),
+    "nobody has approved the first one": ("first unsigned", snapshot(governance=GOVERNED)),
     "the kill switch ends a rollout": ("killed", killed(ramp(record=Ramp(), ledger=GOOD))),
     "the kill switch goes before harm": ("killed", killed(ramp(record=Ramp(), ledger=HARM))),
     "the kill switch, and the spec can't be read": (

@@ -136,6 +136,14 @@ STORIES: dict[str, tuple[Snapshot, Reason, str]] = {
         Reason.ABORTED,
         "the rollout of revision churn-2 was aborted by ana@example.com",
     ),
+    "unsigned": (
+        ramp(ledger=NOT_READ, governance={"approvals": {"required": 1}}),
+        Reason.APPROVALS_MISSING,
+        (
+            "revision churn-2 waits: 0 of 1 approvals; `kubectl marquee approve`, by somebody who has not made it; "
+            "revision churn-1 keeps serving"
+        ),
+    ),
     "frozen": (
         ramp(ledger=NOT_READ, freezes=FROZEN),
         Reason.FROZEN,
