@@ -62,7 +62,7 @@ class Approve:
             file.write_text(json.dumps(body), encoding="utf-8")
             kubectl.create(str(file))
         if arguments.output:
-            print(json.dumps({"model": model.path} | spec))
+            print(json.dumps({"namespace": model.namespace} | spec))
         else:
             print(f"{model.path}: {user} approves {wanted['revision']} until {expires}")
         return Exit.DONE

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from marquee.cli.exits import Exit
 from marquee.cli.main import main
-from marquee.contract.holding import ANNOTATION_KILL, Hold, read_hold
+from marquee.contract.holding import ANNOTATION_FREEZE, ANNOTATION_KILL, Hold, read_hold
 from tests.support.rollouts import a_body
 from tests.support.stub_kubectl import StubKubectl, answer
 
@@ -85,3 +86,27 @@ def test_what_is_long_or_no_text_is_cut() -> None:
     hold = read_hold(json.dumps({"on": True, "by": "a\n" * 100, "reason": "x" * 500, "at": "2026-01-01T00:00:00"}))
     assert hold is not None
     assert (hold.by, len(hold.reason), hold.moment) == ("a" * 64, 200, None)
+
+
+def test_a_freeze_says_until_when(kubectl: StubKubectl) -> None:
+    """A time with a zone that is still to come; without one it lasts until unfreeze, and a reason is welcome."""
+    kubectl.answers(answer(a_body()), answer())
+    assert main(["freeze", "lead", "--until", "2999-12-02T09:00:00+01:00"]) == Exit.DONE
+    key, _, text = kubectl.calls[-1][3].partition("=")
+    hold = read_hold(text)
+    assert hold is not None
+    assert (key, hold.on, hold.ends) == (ANNOTATION_FREEZE, True, datetime(2999, 12, 2, 8, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("until", ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00", "tomorrow"])
+def test_a_freeze_ends_in_the_future(until: str) -> None:
+    """Anything else would hold for ever, or never."""
+    with pytest.raises(SystemExit):
+        main(["freeze", "lead", "--until", until])
+
+
+def test_unfreeze_takes_back_what_a_person_has_said(kubectl: StubKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not the kill switch."""
+    kubectl.answers(answer(killed()))
+    assert main(["unfreeze", "lead"]) == Exit.FAILED
+    assert "`kubectl marquee freeze`" in capsys.readouterr().err

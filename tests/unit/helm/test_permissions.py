@@ -101,6 +101,16 @@ def test_people_get_marquees_kinds_with_the_clusters_own_roles() -> None:
     assert all(rule["apiGroups"] == [kinds.MARKETING_MODEL.group] for role in (view, edit) for rule in role["rules"])
 
 
+def test_people_are_who_the_api_server_says() -> None:
+    """Two policies, each in force; off where somebody else sees to that."""
+    kinds = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    policies, bindings = (chart.of_kind(chart.render(), kind) for kind in kinds)
+    assert {body["metadata"]["name"] for body in policies} == {body["spec"]["policyName"] for body in bindings}
+    assert all(body["spec"]["failurePolicy"] == "Fail" for body in policies)
+    assert all(body["spec"]["validationActions"] == ["Deny"] for body in bindings)
+    assert chart.of_kind(chart.render({"governance": {"admissionPolicies": False}}), *kinds) == []
+
+
 def operator_role() -> chart.Manifest:
     """The operator's ClusterRole of an installation for all namespaces."""
     roles = chart.of_kind(chart.of_part(chart.render(), "operator"), "ClusterRole")
