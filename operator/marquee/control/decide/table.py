@@ -100,6 +100,7 @@ _FULL: Final[Fact[Facts]] = Fact("full", lambda facts: facts.target is not None 
 _UNSIGNED: Final[Fact[Facts]] = Fact(
     "without its approvals", lambda facts: facts.approvals is not None and not facts.approvals.enough
 )
+_NEXT: Final[Fact[Facts]] = Fact("about to get users", lambda facts: not facts.rollout.running or facts.rollout.free)
 _NEW: Final[Fact[Facts]] = Fact("the first", lambda facts: facts.serving is None)
 _HELD: Final[Fact[Facts]] = Fact("frozen", lambda facts: facts.held is not None)
 _KILLED: Final[Fact[Facts]] = Fact("killed", lambda facts: facts.kill is not None)
@@ -144,6 +145,7 @@ GLOSSARY: Final = {
     _AMONG_OTHERS.words: "there are pods of a revision that neither is wanted nor serves",
     _FULL.words: "the number of pods that it is to have now is what it needs to answer everybody",
     _UNSIGNED.words: "fewer people than `spec.governance.approvals.required` have approved it: docs/governance.md",
+    _NEXT.words: "without a rollout, or free to go on from its step",
     _NEW.words: "no revision of the model has ever served",
     _HELD.words: "`spec.rollout.windows` and `freezes`, or `kubectl marquee freeze`, let no revision get more users at "
     "this time",
@@ -197,9 +199,9 @@ TABLE: Final[tuple[Row, ...]] = (
         "the pods are ready; one of them predicts the artifact's example and names the bytes it serves"),
     Row("paused", _BESIDE & _PAUSED, Phase.CANARY, Reason.PAUSED, _PREPARE,
         "who serves, and at which weight, stays until a person goes on"),
-    Row("frozen", _BESIDE & ~_REJECTED & _HELD & (~_RUNNING | _FREE), Phase.CANARY, Reason.FROZEN, _PREPARE,
+    Row("frozen", _BESIDE & ~_REJECTED & _HELD & _NEXT, Phase.CANARY, Reason.FROZEN, _PREPARE,
         "weights stay until the time has come, whoever says promote; harm, abort and undo do not wait"),
-    Row("unsigned", _BESIDE & _UNSIGNED & (~_RUNNING | _FREE), Phase.CANARY, Reason.APPROVALS_MISSING, _PREPARE,
+    Row("unsigned", _BESIDE & _UNSIGNED & _NEXT, Phase.CANARY, Reason.APPROVALS_MISSING, _PREPARE,
         "people have to approve it before it gets users, and before it gets more; whoever says promote"),
     Row("no ledger", _RAMPED & _UNDECIDABLE, Phase.FAILED, Reason.LEDGER_UNAVAILABLE, _PREPARE,
         "a verdict could never be reached: weights stay as they are"),

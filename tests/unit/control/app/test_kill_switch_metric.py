@@ -32,11 +32,8 @@ def test_it_tells_which_models_are_killed_and_whether_they_have_halted() -> None
     resources.put_model(model("person", annotations={ANNOTATION_KILL: Hold(on=True).to_text()}))
     resources.put_model(model("lifted", annotations={ANNOTATION_KILL: Hold(on=False).to_text()}))
 
-    async def nothing(_: ModelKey) -> None:
-        return None
-
     registry = CollectorRegistry()
-    registry.register(OperatorCollector(resources, WorkQueue(nothing)))
+    registry.register(OperatorCollector(resources, WorkQueue[ModelKey]()))
     found = {line for line in generate_latest(registry).decode().splitlines() if line.startswith("marquee_kill")}
     assert found == {
         'marquee_kill_switch_engaged{model="spec",namespace="crm",safe="true"} 1.0',
