@@ -66,13 +66,13 @@ class ApiServer:
 
         ``user``: as whom, with every permission; the administrator when it is empty.
         """
-        headers = {"Content-Type": content_type}
-        if user:
-            headers |= {"Impersonate-User": user, "Impersonate-Group": "system:masters"}
         params |= {"fieldValidation": "Strict"} if method in {"POST", "PUT", "PATCH"} else {}
         params |= {"dryRun": "All"} if dry_run else {}
         if isinstance(body, str):
             content_type = "application/yaml"
+        headers = {"Content-Type": content_type}
+        if user:
+            headers |= {"Impersonate-User": user, "Impersonate-Group": "system:masters"}
         content = body if isinstance(body, str) or body is None else json.dumps(body)
         answer = self._http.request(method, path, content=content, params=params, headers=headers)
         return Answer(answer.status_code, answer.json())

@@ -49,7 +49,7 @@ class Window(ApiModel):
     """Hours of a week in which a revision may get more users."""
 
     days: tuple[Weekday, ...] = Field(
-        min_length=1, max_length=7, description="On which days.", json_schema_extra=extension(list_type="set")
+        min_length=1, max_length=7, description="On which days.", json_schema_extra=extension(list_type="atomic")
     )
     start: ClockTime = Field(description="From then on, by the clock of timeZone.")
     end: ClockTime = Field(description="Until then, on the same day.")

@@ -303,8 +303,9 @@ _EXTERNAL_RULES: Final = (
     ),
     cel(
         "self.serving.class == 'Marquee' || (self.rollout.progressDeadlineSeconds == 600 && "
-        "self.rollout.drainSeconds == 10 && !self.rollout.paused && !has(self.rollout.windows) && "
-        "!has(self.rollout.freezes) && (!has(self.rollout.steps) || "
+        "self.rollout.drainSeconds == 10 && !self.rollout.paused && "
+        "(!has(self.rollout.windows) || size(self.rollout.windows) == 0) && "
+        "(!has(self.rollout.freezes) || size(self.rollout.freezes) == 0) && (!has(self.rollout.steps) || "
         "self.rollout.steps.all(step, step.approval == 'Automatic')))",
         "with serving.class External somebody else moves the traffic: progressDeadlineSeconds, drainSeconds, "
         "paused, windows, freezes and a step's approval have no effect",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from marquee.contract.holding import ANNOTATION_KILL, Hold
+from marquee.control.render.incident import read_incident
 from tests.api.operator.team import Team
 from tests.api.operator.users import Users
 
@@ -40,6 +41,10 @@ def test_all_users_go_to_the_fallback_and_none_finds_nobody(lead: Team) -> None:
         lead.wait(lambda: users.newest == "lead-rules", "the fallback answers")
         lead.wait(lambda: lead.condition("lead", "SafeState").get("status") == "True", "the condition says so")
         assert users.last["lead-v1"] - turned < 15, "the goal is 5 s; a busy machine is allowed more"
+        told = read_incident(lead.the("Service", "lead")["metadata"]["annotations"]["marquee.dev/incident"])
+        assert told is not None
+        assert told.halt is not None
+        print(f"halted in {told.halt} ms; the last other answer came {users.last['lead-v1'] - turned:.2f} s after")
         lead.revision("lead-v2", digest="sha256:" + "2" * 64)
         lead.model("lead", "lead-v2", killSwitch=FALLBACK)
         lead.wait(lambda: lead.condition("lead").get("reason") == "KillSwitch", "the newer revision is seen")
