@@ -10,8 +10,9 @@ from marquee.audit.events import ApprovalChanged, Subject
 from marquee.control.decide.approving import expired, policy_digest, void
 from marquee.control.decide.decisions import is_away
 from marquee.control.decide.facts import Facts
-from marquee.control.decide.incidents import Turning
+from marquee.control.decide.incidents import Turning, remembers
 from marquee.control.decide.plan import Entry
+from marquee.control.decide.table import Row
 from marquee.control.render import names
 from marquee.control.render.known_approvals import MAX_KNOWN, KnownApproval, known_text, read_known
 from marquee.control.snapshot import Decision, Snapshot
@@ -19,13 +20,13 @@ from marquee.control.snapshot import Decision, Snapshot
 Change = Literal["Given", "Expired", "Voided", "Withdrawn"]
 
 
-def approving(snapshot: Snapshot, facts: Facts, *, quiet: bool) -> Turning:
+def approving(snapshot: Snapshot, facts: Facts, row: Row, *, quiet: bool) -> Turning:
     """The next change that the log does not have, and what is known when it has it."""
     if facts.service is None or snapshot.audit is None or facts.external:
         return Turning()
     known = read_known(facts.service.annotations.get(names.ANNOTATION_APPROVALS))
     change = next(_changes(snapshot, known), None)
-    if change is None:
+    if change is None or not remembers(facts, row):
         return Turning(known_text(known))
     if not quiet or is_away(snapshot):
         return Turning(known_text(known), due=True)

@@ -16,7 +16,7 @@ from marquee.control.decide.decisions import AWAY_SECONDS, decision_after, is_aw
 from marquee.control.decide.facts import Facts
 from marquee.control.decide.plan import Entry
 from marquee.control.decide.reasoning import shares_of, subjects_of
-from marquee.control.decide.table import Row
+from marquee.control.decide.table import Move, Row
 from marquee.control.render import names
 from marquee.control.render.incident import Incident, read_incident
 from marquee.control.render.record import RolloutRecord
@@ -46,13 +46,23 @@ def turning(snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | 
     if snapshot.audit is None or incident.logged:
         return Turning(incident.to_text() if incident.engaged else "")
     after = decision_after(snapshot, facts, row, record)
-    if after is None or (incident.engaged and incident.halt is None and facts.kill is not None):
+    if (
+        after is None
+        or not remembers(facts, row)
+        or (incident.engaged and incident.halt is None and facts.kill is not None)
+    ):
         return Turning(incident.to_text())  # it is entered with the time that it took
     if not quiet or is_away(snapshot):
         return Turning(incident.to_text(), due=True)
     entry = Entry(_identity(incident, after), _event(snapshot, incident, after), subjects_of(snapshot, after))
     logged = replace(incident, logged=True)
     return Turning(logged.to_text() if incident.engaged else "", (entry,))
+
+
+def remembers(facts: Facts, row: Row) -> bool:
+    """Whether the row's moves write the Service: what is entered must be remembered, or it is entered again."""
+    is_there = facts.service is not None and not facts.service.deleting
+    return is_there and facts.target is not None and Move.ENSURE in row.moves
 
 
 def _turned(snapshot: Snapshot, facts: Facts) -> Incident | None:

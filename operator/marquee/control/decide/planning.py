@@ -70,7 +70,7 @@ def decide(snapshot: Snapshot) -> Plan:
     log = entering(snapshot, facts, row, told, record)
     quiet = not log.entries and not log.due
     turn = turning(snapshot, facts, row, record, quiet=quiet)
-    signed = approving(snapshot, facts, quiet=quiet and not turn.entries and not turn.due)
+    signed = approving(snapshot, facts, row, quiet=quiet and not turn.entries and not turn.due)
     status = status_of(snapshot, facts, row, told, record, owed=log.owed)
     return Plan(
         status=status,

@@ -217,3 +217,19 @@ def test_another_policy_voids_what_was_said_about_the_old_one() -> None:
     world.settle()
     assert ("anna", "Voided") in world.changes
     assert world.serving == f"{MODEL}-1"
+
+
+def test_nothing_is_entered_that_could_not_be_remembered() -> None:
+    """While the Service is not written, entering the same again and again would keep the operator busy."""
+    world = a_world()
+    world.settle()
+    world.set_spec(revision={"name": f"{MODEL}-9"})
+    world.settle()
+    world.approve("anna", REVISION)
+    world.approve("bob", REVISION)
+    before = len(world.log.raw)
+    plan = world.reconcile()
+    assert (plan.entries, plan.requeue_after_seconds, len(world.log.raw)) == ((), None, before)
+    world.set_spec(revision={"name": REVISION})
+    world.settle()
+    assert world.changes[-2:] == [("anna", "Given"), ("bob", "Given")]
