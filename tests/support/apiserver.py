@@ -12,7 +12,7 @@ import httpx
 from localcluster import ControlPlane
 
 GROUP_PATH = "/apis/marquee.dev/v1alpha1"
-PLURALS = {"MarketingModel": "marketingmodels", "ModelRevision": "modelrevisions"}
+PLURALS = {"MarketingModel": "marketingmodels", "ModelRevision": "modelrevisions", "ModelApproval": "modelapprovals"}
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,22 @@ class ApiServer:
         *,
         content_type: str = "application/json",
         dry_run: bool = False,
+        user: str = "",
         **params: str,
     ) -> Answer:
-        """One request; a text is sent as it is, and read as YAML by the server."""
+        """One request; a text is sent as it is, and read as YAML by the server.
+
+        ``user``: as whom, with every permission; the administrator when it is empty.
+        """
         params |= {"fieldValidation": "Strict"} if method in {"POST", "PUT", "PATCH"} else {}
         params |= {"dryRun": "All"} if dry_run else {}
         if isinstance(body, str):
             content_type = "application/yaml"
+        headers = {"Content-Type": content_type}
+        if user:
+            headers |= {"Impersonate-User": user, "Impersonate-Group": "system:masters"}
         content = body if isinstance(body, str) or body is None else json.dumps(body)
-        answer = self._http.request(
-            method, path, content=content, params=params, headers={"Content-Type": content_type}
-        )
+        answer = self._http.request(method, path, content=content, params=params, headers=headers)
         return Answer(answer.status_code, answer.json())
 
     def create(self, collection: str, body: dict[str, Any] | str, *, dry_run: bool = False) -> Answer:

@@ -18,11 +18,13 @@ ROOTS: Final = {
     "HTTPRoute": ("/apis/gateway.networking.k8s.io/v1", "httproutes"),
     "MarketingModel": (GROUP, "marketingmodels"),
     "ModelRevision": (GROUP, "modelrevisions"),
+    "ModelApproval": (GROUP, "modelapprovals"),
 }
 """Group and version, and the plural."""
 
 _NOT_EVERYWHERE: Final = {"HTTPRoute", "ScaledObject"}
-CHILDREN: Final = tuple(kind for kind in ROOTS if kind not in {*_NOT_EVERYWHERE, "MarketingModel", "ModelRevision"})
+_OWN: Final = {"MarketingModel", "ModelRevision", "ModelApproval"}
+CHILDREN: Final = tuple(kind for kind in ROOTS if kind not in {*_NOT_EVERYWHERE, *_OWN})
 """What must be gone when a model is; not every cluster serves routes and ScaledObjects."""
 
 Object = dict[str, Any]

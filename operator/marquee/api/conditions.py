@@ -24,6 +24,9 @@ class ConditionType(StrEnum):
     """There, and False, while steps have no gateway that could keep a user with an arm."""
     DRIFT_WITHIN_BOUNDS = "DriftWithinBounds"
     """There with ``spec.drift``; Unknown while nothing can be said."""
+    SAFE_STATE = "SafeState"
+    """There while the kill switch is engaged, and True when its fallback answers everybody; False, with what stands by,
+    while the spec names a fallback."""
     GOVERNANCE_RECORDED = "GovernanceRecorded"
     """There, and False, while the audit log is owed entries."""
 
@@ -65,6 +68,11 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     AWAITING_APPROVAL = "AwaitingApproval"
     ABORTED = "Aborted"
+    APPROVALS_MISSING = "ApprovalsMissing"
+    FROZEN = "Frozen"
+    KILL_SWITCH = "KillSwitch"
+    STANDING_BY = "StandingBy"
+    FALLBACK_UNAVAILABLE = "FallbackUnavailable"
     CANARY_UNAVAILABLE = "CanaryUnavailable"
     # of class KEDA
     ASLEEP = "Asleep"

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from marquee.api.marketing_model import MarketingModel
+from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
 from marquee.api.schema import structural_schema
 from marquee.api.types import GROUP, VERSION, cel
@@ -80,10 +81,24 @@ def model_revision_crd() -> dict[str, Any]:
     return _crd(ModelRevision, ["mrev"], schema, columns, None)
 
 
+def model_approval_crd() -> dict[str, Any]:
+    """CRD of `ModelApproval`: no subresources, since nothing about it ever changes."""
+    columns = [
+        _column("Model", ".spec.model"),
+        _column("Revision", ".spec.revision"),
+        _column("Approver", ".spec.approver"),
+        _column("Expires", ".spec.expires", "date"),
+        _column("Comment", ".spec.comment", priority=1),
+        _column("Age", ".metadata.creationTimestamp", "date"),
+    ]
+    return _crd(ModelApproval, ["mapp"], _object_schema(ModelApproval), columns, None)
+
+
 def all_crds() -> dict[str, dict[str, Any]]:
     """Every CRD by the name of its file in ``crds/``."""
     return {
         f"{MarketingModel.PLURAL}.yaml": marketing_model_crd(),
+        f"{ModelApproval.PLURAL}.yaml": model_approval_crd(),
         f"{ModelRevision.PLURAL}.yaml": model_revision_crd(),
     }
 
@@ -93,14 +108,17 @@ def render(crd: dict[str, Any]) -> str:
     return _HEADER + yaml.dump(crd, Dumper=_PlainDumper, sort_keys=False, width=110, allow_unicode=True)
 
 
-def _object_schema(model: type[MarketingModel | ModelRevision], *names: dict[str, str]) -> dict[str, Any]:
+def _object_schema(
+    model: type[MarketingModel | ModelRevision | ModelApproval], *names: dict[str, str]
+) -> dict[str, Any]:
     schema = structural_schema(model)
     properties = schema["properties"]
     properties["metadata"] = {"type": "object"}
     for known in ("apiVersion", "kind"):
         properties[known] = {"type": "string"}
     schema["required"] = ["spec"]
-    schema["x-kubernetes-validations"] = list(names)
+    if names:
+        schema["x-kubernetes-validations"] = list(names)
     return schema
 
 
@@ -109,7 +127,7 @@ def _column(name: str, path: str, kind: str = "string", *, priority: int = 0) ->
 
 
 def _crd(
-    model: type[MarketingModel | ModelRevision],
+    model: type[MarketingModel | ModelRevision | ModelApproval],
     short_names: list[str],
     schema: dict[str, Any],
     columns: list[dict[str, Any]],

@@ -9,11 +9,13 @@ from pydantic import Field, StringConstraints
 
 from marquee.api.conditions import Condition
 from marquee.api.drift import Drift, DriftStatus
+from marquee.api.governance import Governance, GovernanceStatus
 from marquee.api.gpu import Gpu
 from marquee.api.metadata import Metadata
 from marquee.api.resources import ResourceRequirements
 from marquee.api.rollout import Rollout
 from marquee.api.rollout_status import RolloutStatus
+from marquee.api.safety import KillSwitch
 from marquee.api.scaling import Scaling
 from marquee.api.traffic import Traffic
 from marquee.api.triton import Triton
@@ -279,6 +281,16 @@ _EXTERNAL_RULES: Final = (
         field_path=".drift",
     ),
     cel(
+        "self.serving.class == 'Marquee' || !has(self.governance)",
+        "with serving.class External somebody else moves the traffic: governance has no effect",
+        field_path=".governance",
+    ),
+    cel(
+        "self.serving.class == 'Marquee' || !has(self.killSwitch)",
+        "with serving.class External somebody else moves the traffic: killSwitch has no effect",
+        field_path=".killSwitch",
+    ),
+    cel(
         "self.serving.class == 'Marquee' || (self.scaling.class == 'None' && self.scaling.minReplicas == 1)",
         "with serving.class External somebody else deploys the pods: scaling has no effect",
         field_path=".scaling",
@@ -291,10 +303,12 @@ _EXTERNAL_RULES: Final = (
     ),
     cel(
         "self.serving.class == 'Marquee' || (self.rollout.progressDeadlineSeconds == 600 && "
-        "self.rollout.drainSeconds == 10 && !self.rollout.paused && (!has(self.rollout.steps) || "
+        "self.rollout.drainSeconds == 10 && !self.rollout.paused && "
+        "(!has(self.rollout.windows) || size(self.rollout.windows) == 0) && "
+        "(!has(self.rollout.freezes) || size(self.rollout.freezes) == 0) && (!has(self.rollout.steps) || "
         "self.rollout.steps.all(step, step.approval == 'Automatic')))",
-        "with serving.class External somebody else moves the traffic: progressDeadlineSeconds, drainSeconds, paused "
-        "and a step's approval have no effect",
+        "with serving.class External somebody else moves the traffic: progressDeadlineSeconds, drainSeconds, "
+        "paused, windows, freezes and a step's approval have no effect",
         field_path=".rollout",
     ),
 )
@@ -314,6 +328,8 @@ class MarketingModelSpec(ApiModel):
     rollout: Rollout = Field(default_factory=Rollout, json_schema_extra={"default": {}})
     slo: ServiceLevel | None = None
     drift: Drift | None = Field(default=None, description="Without it what the pods count is compared with nothing.")
+    kill_switch: KillSwitch | None = None
+    governance: Governance | None = None
 
     model_config = ApiModel.model_config | {
         "json_schema_extra": rules(
@@ -344,6 +360,13 @@ class MarketingModelSpec(ApiModel):
                 "steps without traffic.gateway need scaling class None: a scaler would change the canary's share with "
                 "the load, and shares that follow the load make the comparison wrong",
                 field_path=".scaling.class",
+            ),
+            cel(
+                "!has(self.killSwitch) || !has(self.killSwitch.fallback) || !has(self.rollout.steps) || "
+                "size(self.rollout.steps) == 0 || has(self.traffic)",
+                "steps without traffic.gateway reach every pod of the model, also those that stand by: a fallback "
+                "needs traffic.gateway",
+                field_path=".killSwitch.fallback",
             ),
             cel(
                 "!has(self.rollout.steps) || !has(self.traffic) || self.rollout.steps.all(step, "
@@ -408,6 +431,7 @@ class MarketingModelStatus(ApiModel):
     canary: ArmStatus | None = Field(default=None, description="The revision on its way.")
     rollout: RolloutStatus | None = Field(default=None, description="The newest rollout with steps.")
     drift: DriftStatus | None = Field(default=None, description="What the stable revision's last window has shown.")
+    governance: GovernanceStatus | None = Field(default=None, description="Approvals of the wanted revision.")
     replicas: int = 0
     selector: Annotated[str, StringConstraints(max_length=512)] = ""
     url: Annotated[str, StringConstraints(max_length=512)] = ""

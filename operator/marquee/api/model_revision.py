@@ -9,6 +9,20 @@ from pydantic import Field, StringConstraints
 from marquee.api.metadata import Metadata
 from marquee.api.types import API_VERSION, ApiModel, Text, cel, rules
 
+ArtifactDigest = Annotated[
+    str,
+    StringConstraints(max_length=71),
+    Field(
+        description="SHA-256 of the artifact's manifest.json, which in turn names the digest of every file.",
+        json_schema_extra=rules(
+            cel(
+                "self.matches('^sha256:[0-9a-f]{64}$')",
+                "must be sha256: followed by 64 lower-case hexadecimal digits, as `marquee train` prints it",
+            )
+        ),
+    ),
+]
+
 
 class Artifact(ApiModel):
     """Where the artifact's folder is, and which bytes it must hold."""
@@ -28,19 +42,7 @@ class Artifact(ApiModel):
             ),
         ),
     ]
-    digest: Annotated[
-        str,
-        StringConstraints(max_length=71),
-        Field(
-            description="SHA-256 of the artifact's manifest.json, which in turn names the digest of every file.",
-            json_schema_extra=rules(
-                cel(
-                    "self.matches('^sha256:[0-9a-f]{64}$')",
-                    "must be sha256: followed by 64 lower-case hexadecimal digits, as `marquee train` prints it",
-                )
-            ),
-        ),
-    ]
+    digest: ArtifactDigest
 
 
 class ModelRevisionSpec(ApiModel):

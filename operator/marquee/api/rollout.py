@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from marquee.api.calendar import Freeze, Window
 from marquee.api.types import ApiModel, cel, extension, rules
 from marquee.contract.ledger import MetricKind
 from marquee.evidence.mixture import Direction
@@ -211,6 +212,18 @@ class Rollout(ApiModel):
         default=None, description="Without it a step is passed after its minDurationSeconds, whatever happens."
     )
     paused: bool = Field(default=False, description="Weights stay as they are; shown harm still rolls back.")
+    windows: tuple[Window, ...] = Field(
+        default=(),
+        max_length=16,
+        description="When a revision may get more users; without any, always. Harm, abort and undo never wait.",
+        json_schema_extra=extension(list_type="atomic"),
+    )
+    freezes: tuple[Freeze, ...] = Field(
+        default=(),
+        max_length=32,
+        description="Days on which no revision gets more users, whatever the windows.",
+        json_schema_extra=extension(list_type="atomic"),
+    )
 
     model_config = ApiModel.model_config | {
         "json_schema_extra": rules(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from marquee.api.calendar import TimeZone
 from marquee.api.types import ApiModel, cel, extension, rules
 
 
@@ -57,15 +58,9 @@ class ScheduledFloor(ApiModel):
 
     start: Cron = Field(description="When it begins, as cron: minute, hour, day of the month, month, weekday.")
     end: Cron = Field(description="When it ends, likewise.")
-    time_zone: Annotated[str, StringConstraints(min_length=1, max_length=64)] = Field(
+    time_zone: TimeZone = Field(
         default="UTC",
         description="Name in the IANA database, as Europe/Berlin; daylight saving time is taken into account.",
-        json_schema_extra=rules(
-            cel(
-                r"self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')",
-                "must be a name of the IANA time zone database, as Europe/Berlin",
-            )
-        ),
     )
     min_replicas: int = Field(ge=1, le=1000, description="Pods at least meanwhile.")
 

@@ -77,6 +77,10 @@ class ApprovalChanged(Event):
     approval: Text
     change: Literal["Given", "Expired", "Voided", "Withdrawn"]
     expires: AwareDatetime | None = None
+    approver: Text = Field(default="", description="who, as authenticated at admission")
+    approval_uid: Text = ""
+    model_uid: Text = ""
+    code: Text = Field(default="", description="version of the operator")
 
 
 class CohortEvidence(AuditModel):
@@ -135,6 +139,9 @@ class RolloutStepped(Event):
     rule: Text = Field(default="", description="row of the state table, see docs/states.md")
     by: Text = Field(default="", description="person who asked for it, as the command's annotation says: unchecked")
     plan: Text = Field(default="", description="digest of steps, analysis, assignment and slo")
+    approvals: tuple[Text, ...] = Field(
+        default=(), max_length=16, description="who has approved the revision, and by which ModelApproval"
+    )
     question: Annotated[str, StringConstraints(max_length=16_000)] = Field(
         default="",
         description="JSON: what the step was judged by, with its age; with the evidence it gives the verdict",
@@ -184,7 +191,16 @@ class KillSwitchTurned(Event):
     KIND = "kill-switch-turned/v1"
     engaged: bool
     late: bool = Field(default=False, description="written after the act, because the log was not to be had")
-    halt_milliseconds: int | None = Field(default=None, ge=0)
+    halt_milliseconds: int | None = Field(
+        default=None, ge=0, description="from the turn until nobody was sent anywhere but to the fallback"
+    )
+    turned: AwareDatetime | None = Field(
+        default=None, description="when it was turned; without a clock of people's, seen"
+    )
+    by: Text = Field(default="", description="person who turned it, as the annotation says: unchecked")
+    model_uid: Text = ""
+    shares: tuple[Share, ...] = Field(default=(), max_length=16, description="who answers users then")
+    code: Text = Field(default="", description="version of the operator")
 
 
 class Overridden(Event):

@@ -63,7 +63,7 @@ class Decide:
         rollout = check(self.action, model)
         if self.action is Action.PROMOTE and rollout.verdict == _HARM and not arguments.yes:
             _confirm(model, rollout)
-        command = Command(action=self.action, rollout=rollout.name, step=rollout.step, by=_user())
+        command = Command(action=self.action, rollout=rollout.name, step=rollout.step, by=user())
         kubectl.annotate(arguments.name, ANNOTATION_COMMAND, command.to_text())
         print(f"{model.path}: {self.name} is written, for {rollout.step_in_words} of {rollout.name}")
         if not model.is_current:
@@ -107,7 +107,7 @@ def _confirm(model: Model, rollout: Rollout) -> None:
         raise ClusterProblem("nothing is written")
 
 
-def _user() -> str:
+def user() -> str:
     """Who runs this; a container's user may have no name."""
     try:
         return getpass.getuser()

@@ -69,6 +69,17 @@ class Kubectl:
         """What the API server answers under a path, such as a Service's behind its proxy. Raises like `model`."""
         return self._run("get", "--raw", path)
 
+    def user(self) -> str:
+        """Who the API server says that this is. Raises like `model`."""
+        found = self._run("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}").strip()
+        if not found:
+            raise ClusterProblem("the API server does not say who you are: it needs `kubectl auth whoami`")
+        return found
+
+    def create(self, path: str) -> None:
+        """Create what a file holds. Raises like `model`."""
+        self._run("create", f"--filename={path}", f"--field-manager={FIELD_MANAGER}", "-o", "name")
+
     def annotate(self, name: str, key: str, value: str) -> None:
         """Set an annotation of the model. Raises like `model`."""
         manager = f"--field-manager={FIELD_MANAGER}"

@@ -93,7 +93,9 @@ class Logged:
     @property
     def time(self) -> datetime:
         """When it was entered; of a late one, when it was acted upon."""
-        return datetime.fromisoformat(str(self.predicate.get("acted") or self.predicate["time"]))
+        return datetime.fromisoformat(
+            str(self.predicate.get("acted") or self.predicate.get("turned") or self.predicate["time"])
+        )
 
     @property
     def shares(self) -> dict[str, int]:

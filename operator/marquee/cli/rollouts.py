@@ -7,8 +7,10 @@ import sys
 from datetime import UTC, datetime
 from typing import Final
 
+from marquee.cli.approving import Approve
 from marquee.cli.deciding import DECISIONS
 from marquee.cli.exits import Exit
+from marquee.cli.holding import HOLDS
 from marquee.cli.kubectl import Kubectl, add_options, kubectl_of
 from marquee.cli.planning import Plan
 from marquee.cli.problems import ClusterProblem
@@ -77,7 +79,7 @@ class Evidence:
         return Exit.DIFFERS if recomputed.differences else Exit.DONE
 
 
-COMMANDS: Final = (Status(), Evidence(), Plan(), *DECISIONS)
+COMMANDS: Final = (Status(), Evidence(), Plan(), *DECISIONS, *HOLDS, Approve())
 
 
 def _watch(kubectl: Kubectl, name: str) -> int:

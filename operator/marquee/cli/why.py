@@ -59,6 +59,8 @@ class Answer:
     entry: Logged
     followed: bool = True
     """False: the entry after it found other shares than it had announced."""
+    turned: Logged | None = None
+    """The newest turn of the kill switch since then."""
 
 
 def find(source: Source, model: str, at: datetime) -> Answer:
@@ -69,13 +71,16 @@ def find(source: Source, model: str, at: datetime) -> Answer:
 
     """
     later: Logged | None = None
+    turned: Logged | None = None
     is_empty = True
     for entry in entries_of(source, model):
         is_empty = False
+        if entry.kind == "kill-switch-turned" and turned is None and entry.time <= at:
+            turned = entry
         if entry.kind != "rollout-stepped":
             continue
         if entry.time <= at:
-            return Answer(entry, later is None or later.before == entry.shares)
+            return Answer(entry, later is None or later.before == entry.shares, turned)
         later = entry
     if is_empty:
         raise ClusterProblem(f"nothing of {model} is in the audit log: is that its name, and does the operator log?")
@@ -91,6 +96,8 @@ def why_lines(model: str, answer: Answer, at: datetime | None, screen: Screen) -
         yield from screen.labelled(
             "", "the decision after this one found other shares: it may not have been acted upon", Tone.BAD
         )
+    if answer.turned is not None:
+        yield from screen.labelled("kill", _turn(answer.turned), Tone.BAD)
     yield from screen.labelled("since", f"{_time(entry.time)}; before: {in_words(entry.before) or 'nobody'}")
     yield from screen.labelled("verdict", f"{predicate.get('verdict')}: {clean(str(predicate.get('reason')))}")
     if predicate.get("rollout"):
@@ -103,6 +110,17 @@ def why_lines(model: str, answer: Answer, at: datetime | None, screen: Screen) -
     yield from screen.labelled(
         "proof", f"entry {entry.index}, number {predicate.get('sequence')} of the model: `audit prove`"
     )
+
+
+def _turn(entry: Logged) -> str:
+    predicate = entry.predicate
+    who = f" by {clean(str(predicate['by']))}" if predicate.get("by") else ""
+    why = f": {clean(str(predicate['reason']))}" if predicate.get("reason") else ""
+    if not predicate.get("engaged"):
+        return f"switch lifted{who}{why}"
+    halt = predicate.get("haltMilliseconds")
+    took = f"; nobody was sent elsewhere after {int(halt) / 1000:.1f} s" if halt is not None else ""
+    return f"switch engaged {_time(entry.time)}{who}{why}{took}"
 
 
 def in_words(shares: dict[str, int]) -> str:
@@ -127,6 +145,8 @@ def _decided(entry: Logged, screen: Screen) -> Iterator[str]:
     yield from screen.labelled("decided", f"by {clean(str(predicate.get('actor')))}{code}")
     if predicate.get("by"):
         yield from screen.labelled("asked", f"by {clean(str(predicate['by']))}, as the command's annotation says")
+    if predicate.get("approvals"):
+        yield from screen.labelled("approved", "by " + clean(", ".join(map(str, predicate["approvals"]))))
     if predicate.get("late"):
         entered = datetime.fromisoformat(str(predicate["time"]))
         yield from screen.labelled("late", f"entered {_time(entered)}: the log was not to be had", Tone.WAITING)

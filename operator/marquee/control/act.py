@@ -147,7 +147,7 @@ class Actor:
             await self.log.enter(key, plan.entries)
         except LedgerError as error:
             entry = plan.entries[-1]
-            if entry.event.late:
+            if entry.decision.acted:
                 return None
             why = f"the audit log is not to be had, and nothing is done that is not in it: {_one_line(str(error))}"
             again = f"tried again every {REFUSED_AGAIN_SECONDS:g} s"

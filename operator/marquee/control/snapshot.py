@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from marquee.api.marketing_model import MarketingModel
+from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
 from marquee.contract.ledger import RolloutStatistics
 from marquee.control.kinds import DEPLOYMENT, HTTP_ROUTE, SCALED_OBJECT, Kind
@@ -284,6 +285,8 @@ class Snapshot:
     """None: nobody has asked the ledger yet, or there is none."""
     audit: LogReading | None = None
     """None: the operator enters nothing in an audit log."""
+    approvals: tuple[ModelApproval, ...] = ()
+    """Of the model, whether or not they count; the oldest first."""
 
     def child(self, kind: Kind, name: str) -> Child | None:
         """The stored child of that kind and name."""

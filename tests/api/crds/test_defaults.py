@@ -44,7 +44,14 @@ def test_blocks_that_are_left_out_are_filled_in(server: ApiServer, namespace: st
         "tolerations": [],
     }
     assert spec["scaling"] == {"class": "None", "minReplicas": 1, "schedule": []}
-    assert spec["rollout"] == {"progressDeadlineSeconds": 600, "drainSeconds": 10, "steps": [], "paused": False}
+    assert spec["rollout"] == {
+        "progressDeadlineSeconds": 600,
+        "drainSeconds": 10,
+        "steps": [],
+        "paused": False,
+        "windows": [],
+        "freezes": [],
+    }
     assert not {"traffic", "slo"} & spec.keys()
 
 

@@ -6,20 +6,22 @@ import pytest
 import yaml
 
 from marquee.api.marketing_model import MarketingModel
+from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
 from tests.support.apiserver import Answer, ApiServer, collection_of
 from tests.support.crds import samples
 from tests.support.crds.samples import Sample
 
-_TYPES: dict[str, type[MarketingModel | ModelRevision]] = {
+_TYPES: dict[str, type[MarketingModel | ModelRevision | ModelApproval]] = {
     "MarketingModel": MarketingModel,
     "ModelRevision": ModelRevision,
+    "ModelApproval": ModelApproval,
 }
 
 
 def _last_answer(server: ApiServer, namespace: str, sample: Sample) -> Answer:
     """Create the first document; where there is a second, update with it."""
-    kind = "ModelRevision" if sample.name.startswith("modelrevision-") else "MarketingModel"
+    kind = samples.kind_of(sample.name)
     collection = collection_of(kind, namespace)
     answer = server.create(collection, sample.documents[0])
     for document in sample.documents[1:]:

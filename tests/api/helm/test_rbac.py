@@ -74,7 +74,8 @@ def record(
     for namespace in mode.watched:
         plane.kubectl("create", "namespace", namespace)
     # the replicas run outside of the simulated cluster, where their log can be read
-    values = {"crds": {"install": False}, "rbac": {"userRoles": False}, "replicas": 0} | mode.values
+    shared = {"crds": {"install": False}, "rbac": {"userRoles": False}, "governance": {"admissionPolicies": False}}
+    values = shared | {"replicas": 0} | mode.values
     install(plane, values, namespace=mode.namespace)
     leader, standby = (operator_process(plane, workdir, name, namespace=mode.namespace) for name in ("one", "other"))
     try:

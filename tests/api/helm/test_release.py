@@ -89,7 +89,7 @@ def test_second_installation_needs_the_shared_objects_switched_off(cluster: Cont
     for namespace in ("growth", "retention"):
         cluster.kubectl("create", "namespace", namespace)
     install(cluster, {"watchNamespaces": ["growth"]}, namespace="first")
-    shared = {"crds": {"install": False}, "rbac": {"userRoles": False}}
+    shared = {"crds": {"install": False}, "rbac": {"userRoles": False}, "governance": {"admissionPolicies": False}}
     install(cluster, {"watchNamespaces": ["retention"]} | shared, namespace="second")
     for namespace in ("first", "second"):
         assert names(cluster, "deployment", "-n", namespace) == [chart.RELEASE]

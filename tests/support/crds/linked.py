@@ -35,6 +35,8 @@ def settle(body: Body, place: Place) -> None:
 def beside_others(item: Any, index: int) -> Any:
     """The item with a name, or a weight, of its own: for lists that have each once, or in order."""
     match item:
+        case "Mon":
+            return item
         case str():
             return f"{index}.{item}"
         case {"type": _, "status": _}:

@@ -36,6 +36,12 @@ class Sample:
         return re.search(".*?".join(parts), message, re.DOTALL) is not None
 
 
+def kind_of(name: str) -> str:
+    """The kind of a sample, by its file's name."""
+    kinds = {"modelrevision": "ModelRevision", "modelapproval": "ModelApproval"}
+    return kinds.get(name.partition("-")[0], "MarketingModel")
+
+
 def valid() -> list[Sample]:
     """What the API server accepts."""
     return [_read(path) for path in sorted((ROOT / "valid").glob("*.yaml"))]

@@ -23,7 +23,7 @@ ACCEPTED = {name: sample.parsed() for name, sample in VALID.items()}
 
 def _covers(sample: Sample, rule: Rule) -> bool:
     """Whether the refusal that an invalid sample expects is this rule's."""
-    kind = "ModelRevision" if sample.name.startswith("modelrevision-") else "MarketingModel"
+    kind = samples.kind_of(sample.name)
     where, separator, words = sample.expect.partition(": ... ")
     if rule.kind != kind or not separator:
         return False

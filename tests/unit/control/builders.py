@@ -11,6 +11,7 @@ from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_revision import ModelRevision
 from marquee.api.scaling import ScalingClass
 from marquee.api.types import timestamp
+from marquee.contract.holding import ANNOTATION_KILL, Hold
 from marquee.control.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
@@ -71,6 +72,14 @@ def a_model(
         arm = {"revision": proven, "digest": digest_of(proven), "since": EARLIER, "replicas": 1, "readyReplicas": 1}
         body["status"] = {"observedGeneration": generation, "stable": arm}
     return MarketingModel.model_validate(body)
+
+
+def killed(observed: Snapshot) -> Snapshot:
+    """The same with the kill switch engaged by a person."""
+    text = Hold(on=True, by="anna", reason="prices are wrong", at=NOW.isoformat()).to_text()
+    annotations = observed.model.metadata.annotations | {ANNOTATION_KILL: text}
+    metadata = observed.model.metadata.model_copy(update={"annotations": annotations})
+    return replace(observed, model=observed.model.model_copy(update={"metadata": metadata}))
 
 
 @dataclass(frozen=True)

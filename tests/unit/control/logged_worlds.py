@@ -127,7 +127,7 @@ class Logged(RampWorld):
         try:
             _run(self._hand.enter((NAMESPACE, MODEL), entries))
         except LedgerError:
-            if entries[-1].event.late:
+            if entries[-1].decision.acted:
                 return
             self._refused, self._again = True, not entries[-1].must_wait
             self._writes_left = 0

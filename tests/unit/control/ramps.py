@@ -139,10 +139,13 @@ def ramp(
     steps: list[dict[str, Any]] | None = None,
     analysis: dict[str, Any] | None = ANALYSIS,
     paused: bool = False,
+    freezes: list[dict[str, Any]] | None = None,
     **rest: Any,
 ) -> Snapshot:
     """A model behind a gateway, with its children as the operator itself would have left them."""
     rollout: dict[str, Any] = {"steps": STEPS if steps is None else steps, "paused": paused}
+    if freezes is not None:
+        rollout["freezes"] = freezes
     if analysis is not None:
         rollout["analysis"] = analysis
     defaults: dict[str, Any] = {"probe": PASSED, "revisions": ("churn-1", "churn-2", "churn-3")}

@@ -11,7 +11,7 @@ from tests.support import chart
 
 RBAC: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 NAMESPACED: Final = {"watchNamespaces": ["growth", "retention"]}
-OWN: Final = {kinds.MARKETING_MODEL.plural, kinds.MODEL_REVISION.plural}
+OWN: Final = {kinds.MARKETING_MODEL.plural, kinds.MODEL_REVISION.plural, kinds.MODEL_APPROVAL.plural}
 
 
 @pytest.mark.parametrize("values", [{}, NAMESPACED], ids=["cluster-wide", "namespaced"])
@@ -99,6 +99,16 @@ def test_people_get_marquees_kinds_with_the_clusters_own_roles() -> None:
     written = {resource for rule in edit["rules"] for resource in rule["resources"]}
     assert written == OWN | {f"{kinds.MARKETING_MODEL.plural}/scale"}
     assert all(rule["apiGroups"] == [kinds.MARKETING_MODEL.group] for role in (view, edit) for rule in role["rules"])
+
+
+def test_people_are_who_the_api_server_says() -> None:
+    """Two policies, each in force; off where somebody else sees to that."""
+    kinds = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    policies, bindings = (chart.of_kind(chart.render(), kind) for kind in kinds)
+    assert {body["metadata"]["name"] for body in policies} == {body["spec"]["policyName"] for body in bindings}
+    assert all(body["spec"]["failurePolicy"] == "Fail" for body in policies)
+    assert all(body["spec"]["validationActions"] == ["Deny"] for body in bindings)
+    assert chart.of_kind(chart.render({"governance": {"admissionPolicies": False}}), *kinds) == []
 
 
 def operator_role() -> chart.Manifest:

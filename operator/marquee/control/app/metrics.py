@@ -11,10 +11,12 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from marquee.api.conditions import ConditionType
 from marquee.control.cluster.connection import Connection
 from marquee.control.cluster.events import EventCounters
 from marquee.control.cluster.informer import Informer
 from marquee.control.cluster.lease import LeaderElection
+from marquee.control.decide.safety import kill_of
 from marquee.control.ledger.entering import DecisionLog
 from marquee.control.ledger.following import LedgerFollower
 from marquee.control.observe.resources import Resources
@@ -34,6 +36,7 @@ class OperatorCollector(Collector):
         """All samples."""
         yield self._models()
         yield self._model_info()
+        yield self._kill_switches()
         yield from self._queue_samples()
         yield GaugeMetricFamily("marquee_operator_leader", "1 while this replica reconciles", value=self.is_leader)
 
@@ -65,6 +68,20 @@ class OperatorCollector(Collector):
                 ],
                 1.0 if ready is not None and ready.status == "True" else 0.0,
             )
+        return family
+
+    def _kill_switches(self) -> Metric:
+        names = ["namespace", "model", "safe"]
+        family = GaugeMetricFamily(
+            "marquee_kill_switch_engaged",
+            "1 for a model whose kill switch is engaged; safe: it has halted",
+            labels=names,
+        )
+        for model in self._resources.models():
+            state = next((one for one in model.status.conditions if one.type == ConditionType.SAFE_STATE.value), None)
+            if kill_of(model) is not None:
+                safe = "true" if state is not None and state.status == "True" else "false"
+                family.add_metric([model.metadata.namespace, model.metadata.name, safe], 1.0)
         return family
 
     def _queue_samples(self) -> Iterator[Metric]:

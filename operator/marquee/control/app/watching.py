@@ -14,6 +14,7 @@ import kopf
 from kopf._cogs.structs.references import Insights
 
 from marquee.api.marketing_model import MarketingModel
+from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
 from marquee.api.types import GROUP, VERSION
 from marquee.control.app.memoryless import NoDiffBase, NoProgress
@@ -29,7 +30,7 @@ CONNECT_TIMEOUT_SECONDS = 10
 
 
 def registry_of(resources: Resources, access: Access, on_change: Callable[[ModelKey], None]) -> kopf.OperatorRegistry:
-    """Handlers for both kinds, and the login by which kopf's own session reaches the API server."""
+    """Handlers for all three kinds, and the login by which kopf's own session reaches the API server."""
     registry = kopf.OperatorRegistry()
 
     async def log_in(**_: Any) -> kopf.ConnectionInfo:
@@ -69,7 +70,22 @@ def registry_of(resources: Resources, access: Access, on_change: Callable[[Model
     kopf.on.login(registry=registry)(log_in)
     kopf.on.event(GROUP, VERSION, MarketingModel.PLURAL, registry=registry)(on_model)
     kopf.on.event(GROUP, VERSION, ModelRevision.PLURAL, registry=registry)(on_revision)
+    kopf.on.event(GROUP, VERSION, ModelApproval.PLURAL, registry=registry)(_approval_handler(resources, on_change))
     return registry
+
+
+def _approval_handler(resources: Resources, on_change: Callable[[ModelKey], None]) -> Callable[..., Any]:
+    async def on_approval(event: Any, **_: Any) -> None:
+        body = event["object"]
+        namespace, name = _key_of(body)
+        if event["type"] == "DELETED":
+            resources.remove_approval(namespace, name)
+        else:
+            resources.put_approval(body)
+        if isinstance(model := (body.get("spec") or {}).get("model"), str):
+            on_change((namespace, model))
+
+    return on_approval
 
 
 def _key_of(body: Any) -> ModelKey:
@@ -80,7 +96,7 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
     """Run kopf's watches until cancelled; returns early only when kopf gives up, which ends the process.
 
     Raises:
-        KindsUnknown: kopf has not found both kinds, and would wait for ever without watching them.
+        KindsUnknown: kopf has not found all kinds, and would wait for ever without watching them.
 
     """
     settings = kopf.OperatorSettings()
@@ -127,6 +143,6 @@ async def _until_kinds_are_missed(insights: Insights) -> None:
     """
     await insights.ready_resources.wait()
     found = {resource.plural for resource in insights.watched_resources}
-    if missing := {MarketingModel.PLURAL, ModelRevision.PLURAL} - found:
+    if missing := {MarketingModel.PLURAL, ModelRevision.PLURAL, ModelApproval.PLURAL} - found:
         raise KindsUnknown(f"the API server does not list {', '.join(sorted(missing))} of {GROUP}; starting again")
     await asyncio.Event().wait()

@@ -57,11 +57,11 @@ def entering(snapshot: Snapshot, facts: Facts, row: Row, told: Told, record: Rol
     )
     before, after = decision_before(snapshot, facts), decision_after(snapshot, facts, row, record)
     if after is None or after == before or (owed and owed[-1].decision.leads_where(after)):
-        return Entering(() if _is_away(snapshot) else late, debts_text(owed), len(owed), due=bool(owed))
+        return Entering(() if is_away(snapshot) else late, debts_text(owed), len(owed), due=bool(owed))
     shares = before.shares if before is not None else ()
     event = event_of(snapshot, facts, row, told, after, shares)
     must_wait = _must_wait(snapshot, facts, row, before)
-    if not log.has(after, [debt.decision for debt in owed]) and not must_wait and _is_away(snapshot):
+    if not log.has(after, [debt.decision for debt in owed]) and not must_wait and is_away(snapshot):
         acted = snapshot.now.astimezone(UTC).isoformat(timespec="milliseconds")
         debt = Debt(replace(after, acted=acted), event.verdict, event.rule, event.reason, shares)
         owed = (*owed, debt)[-MAX_DEBTS:]
@@ -108,11 +108,12 @@ def _must_wait(snapshot: Snapshot, facts: Facts, row: Row, before: Decision | No
     its pods, or a route that a killed operator has left undone.
     """
     if row.moves & _ADVANCES:
-        return not facts.rollout.undone
+        return not facts.rollout.undone and facts.kill is None
     return before is None and snapshot.model.status.stable is None
 
 
-def _is_away(snapshot: Snapshot) -> bool:
+def is_away(snapshot: Snapshot) -> bool:
+    """Whether an attempt to enter something has failed a moment ago."""
     log = snapshot.audit
     if log is None or not log.failure or log.failed_at is None:
         return False

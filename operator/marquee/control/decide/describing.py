@@ -16,6 +16,7 @@ from marquee.control.decide.foreseeing import seen_traffic, shortfall_of
 from marquee.control.decide.integers import counts_of
 from marquee.control.decide.judging import evidence_of, forecast_of
 from marquee.control.decide.plan import Notice
+from marquee.control.decide.stating import safe_notices, safe_state
 from marquee.control.decide.table import Move, Row
 from marquee.control.decide.wording import Told, realised
 from marquee.control.render import names
@@ -28,6 +29,8 @@ _SETTLED = _READY | {Phase.ROLLED_BACK}
 """The target serves, whether or not it is what the spec names."""
 _TOLD = Move.BEGIN | Move.ADVANCE | Move.FILL | Move.WITHDRAW | Move.SWITCH
 """What people get an event about each time."""
+_WAITING = frozenset({Reason.AWAITING_APPROVAL, Reason.APPROVALS_MISSING, Reason.FROZEN})
+"""Why a rollout waits for people, or for a time of theirs."""
 _LOST = (
     "steps without spec.traffic: numbers of pods are the split, a connection goes to any of them, and a user may see "
     "both revisions; requests are counted, not users; there is no holdout and no choice of the arm"
@@ -55,6 +58,7 @@ def status_of(
         canary=_canary_status(snapshot, facts, row, now),
         rollout=_rollout_status(snapshot, facts, told, record),
         drift=drift_status(snapshot, facts.serving),
+        governance=facts.approvals.status() if facts.approvals is not None else None,
         replicas=stable.replicas if stable else 0,
         selector="" if facts.external else f"{names.LABEL_MODEL}={name}",
         url="" if facts.external else f"http://{name}.{model.metadata.namespace}.svc",
@@ -64,7 +68,12 @@ def status_of(
 def notices_of(snapshot: Snapshot, row: Row, told: Told, status: MarketingModelStatus) -> tuple[Notice, ...]:
     """An event when something failed that had not before, when that is over, for each move of a rollout, and when it
     shows that its plan can't conclude."""
-    return (*_notices_of_row(snapshot, row, told), *_foreseen(snapshot, status), *drift_notices(snapshot, status))
+    return (
+        *_notices_of_row(snapshot, row, told),
+        *_foreseen(snapshot, status),
+        *drift_notices(snapshot, status),
+        *safe_notices(snapshot, status),
+    )
 
 
 def _foreseen(snapshot: Snapshot, status: MarketingModelStatus) -> tuple[Notice, ...]:
@@ -89,7 +98,7 @@ def _notices_of_row(snapshot: Snapshot, row: Row, told: Told) -> tuple[Notice, .
     if row.phase in _STALLED and (before is None or before.reason != reason.value):
         return (Notice(warning=True, reason=reason, note=message),)
     recovers = any(c.type == ConditionType.STALLED for c in snapshot.model.status.conditions)
-    waits = row.reason is Reason.AWAITING_APPROVAL and (before is None or before.reason != reason.value)
+    waits = row.reason in _WAITING and (before is None or before.reason != reason.value)
     if row.moves & _TOLD or waits or (recovers and row.phase not in _STALLED):
         return (Notice(warning=Move.WITHDRAW in row.moves, reason=reason, note=message),)
     return ()
@@ -107,6 +116,7 @@ def _drafts(snapshot: Snapshot, facts: Facts, row: Row, told: Told) -> list[Cond
         drafts.append(autoscaler)
     if (drift := drift_draft(snapshot, facts.serving)) is not None:
         drafts.append(drift)
+    drafts += safe_state(snapshot, facts, row, told)
     if snapshot.model.spec.splits_by_pods:
         share = realised(facts)
         lost = f"{_LOST}; now {share}" if share else _LOST

@@ -105,6 +105,7 @@ def _conditions() -> str:
         f"- `Reconciling` is there, and `True`, in {', '.join(groups['Reconciling'])}.",
         f"- `Stalled` is there, and `True`, in {', '.join(groups['Stalled'])}: somebody has to change something.",
         "- `StickyAssignment` is there, and `False`, while steps have no gateway: [traffic.md](traffic.md).",
+        "- `SafeState` is `True` when the kill switch's fallback answers everybody: [governance.md](governance.md).",
         "- `GovernanceRecorded` is there, and `False`, while the audit log is owed entries: [audit.md](audit.md).",
     ]
     return "\n".join(lines) + "\n"

@@ -8,11 +8,15 @@ from datetime import datetime, timedelta
 from marquee.api.conditions import Reason
 from marquee.api.marketing_model import ServingClass
 from marquee.api.model_revision import ModelRevision
+from marquee.contract.holding import ANNOTATION_FREEZE, read_hold
 from marquee.contract.pod import Setting
+from marquee.control.decide.approving import Weighed, weigh
 from marquee.control.decide.diagnosing import Diagnosis, diagnose
+from marquee.control.decide.freezing import Held, held
 from marquee.control.decide.ratio import canary_pods
 from marquee.control.decide.resolving import Resolution, resolve
 from marquee.control.decide.rollouts import RolloutFacts, gather_rollout
+from marquee.control.decide.safety import Kill, fallback_named, kill_of, resolve_safe
 from marquee.control.decide.scaling import is_asleep, wanted_replicas
 from marquee.control.kinds import SERVICE
 from marquee.control.render import names
@@ -33,10 +37,14 @@ class Arm:
     """A probe prediction has proven which bytes it serves, now or before it became stable."""
     probe_failure: str
     diagnosis: Diagnosis | None
+    urgent: bool = False
+    """It is to answer at once, with the pods that it has."""
 
     @property
     def ready(self) -> bool:
-        """The wanted number of pods, all of the current template, all available."""
+        """The wanted number of pods, all of the current template, all available; when it is urgent, any."""
+        if self.urgent:
+            return self.available
         return (
             self.deployment is not None and self.deployment.settled and self.deployment.replicas == self.wanted_replicas
         )
@@ -97,6 +105,14 @@ class Facts:
     """There is a ledger, which can be asked for verdicts."""
     routed: bool = False
     """Users come through a gateway: `spec.traffic` is set."""
+    kill: Kill | None = None
+    """The kill switch is engaged: the wanted revision is the fallback."""
+    approvals: Weighed | None = None
+    """Of the wanted revision; None where the spec asks for none, or users go back."""
+    held: Held | None = None
+    """No revision may get more users at this time."""
+    standby: str | None = None
+    """The fallback that the spec names; it has pods, also while nobody wants them."""
     asleep: bool = False
     """The wanted revision has no pods, and its scaling allows that."""
 
@@ -113,16 +129,19 @@ def gather(snapshot: Snapshot) -> Facts:
     serving = _serving_revision(snapshot, service)
     resolution = resolve(snapshot)
     rollout = gather_rollout(snapshot, service, serving, resolution.revision)
-    if rollout.rejected:
+    standby, kill = fallback_named(snapshot), kill_of(snapshot.model)
+    if kill is not None:
+        resolution, rollout = resolve_safe(snapshot, rollout.record, serving), rollout.halted()
+    elif rollout.rejected:
         resolution = _instead(snapshot, rollout, serving)
     wanted = resolution.revision.metadata.name if resolution.revision else None
     stable = _arm(snapshot, rollout, serving, None) if serving is not None and serving != wanted else None
-    target = _arm(snapshot, rollout, wanted, stable) if wanted is not None else None
+    target = _arm(snapshot, rollout, wanted, stable, urgent=kill is not None) if wanted is not None else None
     drained_at, previous = _drain_of(snapshot, service)
     others = [
         state
         for state in snapshot.deployments
-        if state.child.name not in (wanted, serving) and not state.child.deleting
+        if state.child.name not in (wanted, serving, standby) and not state.child.deleting
     ]
     has_time = drained_at is not None and snapshot.now < drained_at
     is_sent_to = snapshot.route is not None and snapshot.route.behind
@@ -135,15 +154,28 @@ def gather(snapshot: Snapshot) -> Facts:
         stable=stable,
         leftovers=tuple(state for state in others if state not in draining),
         draining=draining,
-        strangers=bool(others) or any(_is_up_of_another(pod, wanted, serving) for pod in snapshot.pods),
+        strangers=bool(others) or any(_is_up_of_another(pod, wanted, serving, standby) for pod in snapshot.pods),
         drained_at=drained_at,
         rollout=rollout,
         route_refusal=_route_refusal(snapshot, service),
         external=snapshot.model.spec.serving.class_ is ServingClass.EXTERNAL and not snapshot.spec_error,
         judgeable=snapshot.ledger is not None,
         routed=snapshot.model.spec.traffic is not None,
+        kill=kill,
+        approvals=_approvals(snapshot, resolution) if kill is None and not rollout.rejected else None,
+        held=_held(snapshot) if stable is not None and kill is None else None,
+        standby=standby,
         asleep=target is not None and is_asleep(snapshot, target.deployment),
     )
+
+
+def _approvals(snapshot: Snapshot, resolution: Resolution) -> Weighed | None:
+    return weigh(snapshot, resolution.revision) if resolution.revision is not None else None
+
+
+def _held(snapshot: Snapshot) -> Held | None:
+    said = read_hold(snapshot.model.metadata.annotations.get(ANNOTATION_FREEZE))
+    return held(snapshot.model.spec.rollout, said, snapshot.now)
 
 
 def _instead(snapshot: Snapshot, rollout: RolloutFacts, serving: str | None) -> Resolution:
@@ -200,13 +232,13 @@ def _is_up_of_another(pod: PodState, *revisions: str | None) -> bool:
     return pod.revision not in {*revisions, ""} and not pod.deleting
 
 
-def _arm(snapshot: Snapshot, rollout: RolloutFacts, name: str, stable: Arm | None) -> Arm:
+def _arm(snapshot: Snapshot, rollout: RolloutFacts, name: str, stable: Arm | None, *, urgent: bool = False) -> Arm:
     state = snapshot.deployment(name)
     if state is not None and state.child.deleting:
         state = None
     pods = tuple(pod for pod in snapshot.pods if pod.revision == name)
     probe, is_proven = snapshot.probe, _is_proven(snapshot, name)
-    beside = stable.deployment if stable is not None else None
+    beside = stable.deployment if stable is not None and not urgent else None
     # a pod on its way out may be of a former template: what it has shown says nothing about the others
     probed = probe is not None and any(pod.uid == probe.pod_uid and not pod.deleting for pod in pods)
     full = wanted_replicas(snapshot, rollout, state, beside, proven=is_proven)
@@ -219,6 +251,7 @@ def _arm(snapshot: Snapshot, rollout: RolloutFacts, name: str, stable: Arm | Non
         verified=is_proven or (probed and probe is not None and probe.passed),
         probe_failure=probe.message if probed and probe is not None and not probe.passed else "",
         diagnosis=diagnose(state, pods, _others(snapshot, name)) if state is not None else None,
+        urgent=urgent,
     )
 
 

@@ -9,16 +9,19 @@ from typing import Any, Final
 from marquee.api.model_revision import ModelRevision
 from marquee.api.scaling import ScalingClass
 from marquee.contract import pod
-from marquee.control.decide.decisions import Entering, entering
+from marquee.control.decide.approvals_entered import approving
+from marquee.control.decide.decisions import entering
 from marquee.control.decide.describing import notices_of, status_of
 from marquee.control.decide.drifting import question_of
 from marquee.control.decide.facts import Facts, gather
+from marquee.control.decide.incidents import turning
 from marquee.control.decide.plan import Apply, Delete, Plan, Probe, Scale
 from marquee.control.decide.rollouts import next_look
 from marquee.control.decide.scaling import has_foreign_scaler, may_be_scaled, scaled_arms, unwanted_autoscalers
 from marquee.control.decide.syncing import is_in_sync
 from marquee.control.decide.table import Move, Row, match
 from marquee.control.decide.traffic import (
+    Owed,
     declaration,
     end_stamping,
     follow,
@@ -52,6 +55,8 @@ from marquee.control.snapshot import Child, Snapshot
 PROBE_AGAIN_SECONDS: Final = 10.0
 KEDA_AGAIN_SECONDS: Final = 30.0
 SAID_AGAIN_SECONDS: Final = 30.0
+LOOK_AT_CALENDAR_SECONDS: Final = 3600.0
+"""A clock may be set meanwhile."""
 MINIMUM_WAIT_SECONDS: Final = 0.2
 _MOVES_TRAFFIC: Final = Move.BEGIN | Move.ADVANCE | Move.FILL | Move.WITHDRAW | Move.SWITCH
 
@@ -63,29 +68,32 @@ def decide(snapshot: Snapshot) -> Plan:
     told = tell(facts, row)
     record = record_after(snapshot, facts, row, told)
     log = entering(snapshot, facts, row, told, record)
+    quiet = not log.entries and not log.due
+    turn = turning(snapshot, facts, row, record, quiet=quiet)
+    signed = approving(snapshot, facts, row, quiet=quiet and not turn.entries and not turn.due)
     status = status_of(snapshot, facts, row, told, record, owed=log.owed)
     return Plan(
         status=status,
         declare=declaration(snapshot, facts, row, record),
         stamp=stamp(row, record),
-        entries=log.entries,
-        applies=tuple(_applies(snapshot, facts, row, record, log.debts)),
+        entries=log.entries + turn.entries + signed.entries,
+        applies=tuple(_applies(snapshot, facts, row, record, Owed(log.debts, turn.memory, signed.memory))),
         scales=tuple(_scales(snapshot, facts, row)),
         probe=_probe(snapshot, facts) if Move.PROBE in row.moves else None,
         deletes=tuple(_deletes(snapshot, facts, row, record)),
         end_stamping=end_stamping(snapshot, record),
         notices=notices_of(snapshot, row, told, status),
-        requeue_after_seconds=_requeue_after(snapshot, facts, row, record, log),
+        requeue_after_seconds=_requeue_after(snapshot, facts, row, record, is_due=log.due or turn.due or signed.due),
         follow=follow(snapshot, record),
         follow_drift=question_of(snapshot, facts.serving),
     )
 
 
-def _applies(snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, debts: str) -> Iterator[Apply]:
+def _applies(snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, owed: Owed) -> Iterator[Apply]:
     """In the order that lets pods start at the first try: identity first, the address last."""
     if not row.moves & (Move.ENSURE | Move.SETTLE):
         return
-    for kind, manifest in _wanted(snapshot, facts, row, record, debts):
+    for kind, manifest in _wanted(snapshot, facts, row, record, owed):
         name = manifest["metadata"]["name"]
         stored = snapshot.child(kind, name)
         if stored is not None and stored.deleting:
@@ -95,14 +103,14 @@ def _applies(snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord |
 
 
 def _wanted(
-    snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, debts: str
+    snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, owed: Owed
 ) -> Iterator[tuple[Kind, dict[str, Any]]]:
     if facts.target is None:
-        yield from _way_back(snapshot, facts, row, record, debts)
+        yield from _way_back(snapshot, facts, row, record, owed)
         return
     model, serving = snapshot.model, _serving_after(facts, row, facts.target.name)
     both = reaches_both(facts, record)
-    memories = memory(snapshot, facts, row, record, debts)
+    memories = memory(snapshot, facts, row, record, owed)
     address = children.service(model, revision=serving, annotations=memories, both_arms=both)
     if is_open := facts.service is not None and reaches_every_revision(facts.service) and not both:
         # no pod of a third revision may come up while it would be reached
@@ -113,6 +121,8 @@ def _wanted(
     if (lost := _lost_stable(snapshot, facts)) is not None:
         yield DEPLOYMENT, _deployment(snapshot, lost)
     yield DEPLOYMENT, _deployment(snapshot, facts.revision)
+    if (standby := _standby(snapshot, facts)) is not None:
+        yield DEPLOYMENT, _deployment(snapshot, standby)
     if not is_open:
         yield SERVICE, address
     yield from _routes(snapshot, facts, row, record)
@@ -145,13 +155,13 @@ def _autoscalers(
 
 
 def _way_back(
-    snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, debts: str
+    snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, owed: Owed
 ) -> Iterator[tuple[Kind, dict[str, Any]]]:
     """What ends a rollout while the spec names no revision: of anything else nobody knows how it should be."""
     if facts.serving is None:
         return
     if Move.WITHDRAW in row.moves:
-        memories = memory(snapshot, facts, row, record, debts)
+        memories = memory(snapshot, facts, row, record, owed)
         yield SERVICE, children.service(snapshot.model, revision=facts.serving, annotations=memories)
     yield from _routes(snapshot, facts, row, record)
 
@@ -164,7 +174,9 @@ def _routes(
     if model.spec.traffic is None:
         return
     route = routing(facts, row, record)
-    for name in dict.fromkeys((facts.serving, facts.target.name if facts.target is not None else None)):
+    standby = _standby(snapshot, facts)
+    arms = (facts.serving, facts.target.name if facts.target is not None else None)
+    for name in dict.fromkeys((*arms, standby.metadata.name if standby is not None else None)):
         if name is not None:
             yield SERVICE, arm_service(model, name)
     yield HTTP_ROUTE, http_route(model, stable=route.stable, split=route.split)
@@ -176,6 +188,13 @@ def _lost_stable(snapshot: Snapshot, facts: Facts) -> ModelRevision | None:
     if facts.stable is None or facts.stable.deployment is not None:
         return None
     return snapshot.revision(facts.stable.name)
+
+
+def _standby(snapshot: Snapshot, facts: Facts) -> ModelRevision | None:
+    """The fallback, while it has nothing to do: its pods are what makes a kill switch fast."""
+    if facts.standby is None or facts.target is None or facts.standby in (facts.target.name, facts.serving):
+        return None
+    return snapshot.revision(facts.standby)
 
 
 def _deployment(snapshot: Snapshot, revision: ModelRevision) -> dict[str, Any]:
@@ -200,6 +219,7 @@ def _scales(snapshot: Snapshot, facts: Facts, row: Row) -> Iterator[Scale]:
     """Replicas of the wanted revision; `Arm.wanted_replicas` leaves to a scaler what is a scaler's."""
     if Move.ENSURE not in row.moves or facts.target is None:
         return
+    yield from _standby_scale(snapshot, facts)
     target = facts.target
     if target.deployment is None and snapshot.deployment(target.name) is not None:
         return  # on its way out: the one that follows is scaled
@@ -208,6 +228,18 @@ def _scales(snapshot: Snapshot, facts: Facts, row: Row) -> Iterator[Scale]:
     current = target.deployment.replicas if target.deployment is not None else 1
     if current != target.wanted_replicas:
         yield Scale(snapshot.model.metadata.namespace, target.name, target.wanted_replicas)
+
+
+def _standby_scale(snapshot: Snapshot, facts: Facts) -> Iterator[Scale]:
+    """The fallback's pods: not fewer than it has while users that it answered a moment ago may be on their way."""
+    standby = _standby(snapshot, facts)
+    state = snapshot.deployment(standby.metadata.name) if standby is not None else None
+    if state is None or state.child.deleting or any(one.child.name == facts.standby for one in snapshot.scaled_objects):
+        return
+    wanted = max(1, snapshot.model.spec.scaling.min_replicas)
+    drains = facts.drained_at is not None and snapshot.now < facts.drained_at
+    if state.replicas < wanted or (state.replicas > wanted and not drains):
+        yield Scale(snapshot.model.metadata.namespace, state.child.name, wanted)
 
 
 def _probe(snapshot: Snapshot, facts: Facts) -> Probe | None:
@@ -246,7 +278,12 @@ def _unwanted_routes(snapshot: Snapshot, facts: Facts) -> Iterator[Child]:
     """The route and the arms' Services that no traffic needs: the route before what it names."""
     model, used = snapshot.model, set[str]()
     if model.spec.traffic is not None:
-        arms = (facts.serving, facts.revision.metadata.name, *(state.child.name for state in facts.draining))
+        arms = (
+            facts.serving,
+            facts.standby,
+            facts.revision.metadata.name,
+            *(state.child.name for state in facts.draining),
+        )
         used = {name for name in arms if name is not None}
     elif snapshot.route is not None:
         yield snapshot.route.child
@@ -256,12 +293,12 @@ def _unwanted_routes(snapshot: Snapshot, facts: Facts) -> Iterator[Child]:
 
 
 def _requeue_after(
-    snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, log: Entering
+    snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, *, is_due: bool
 ) -> float | None:
     """Only what no event announces: the end of a drain, the next probe, a step's time, that KEDA is installed, and a
     word to the ledger that may not have been heard."""
     waits = []
-    if log.due:
+    if is_due:
         waits.append(SAID_AGAIN_SECONDS if snapshot.audit is not None and snapshot.audit.failure else 0.0)
     if snapshot.model.spec.scaling.class_ is ScalingClass.KEDA and snapshot.keda is None:
         waits.append(KEDA_AGAIN_SECONDS)
@@ -271,6 +308,10 @@ def _requeue_after(
         waits.append((facts.drained_at - snapshot.now).total_seconds())
     if Move.PROBE in row.moves:
         waits.append(PROBE_AGAIN_SECONDS)
+    if facts.approvals is not None and (expiry := facts.approvals.next_expiry) is not None:
+        waits.append(min(LOOK_AT_CALENDAR_SECONDS, (expiry - snapshot.now).total_seconds()))
+    if facts.held is not None and facts.held.until is not None:
+        waits.append(min(LOOK_AT_CALENDAR_SECONDS, (facts.held.until - snapshot.now).total_seconds()))
     if row.moves & _MOVES_TRAFFIC:
         waits.append(0.0)
     elif facts.rollout.running and (record := facts.rollout.open) is not None:

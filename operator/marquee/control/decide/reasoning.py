@@ -52,6 +52,7 @@ def event_of(
         rule=row.name,
         by=_asked_by(facts),
         plan=record.plan if record is not None and record.name == decision.rollout else "",
+        approvals=_approvals(facts),
         question=question_of(snapshot, facts),
         concluded=_concluded(facts),
         findings=_findings(evidence_of(facts.rollout.judgement)) if facts.rollout.judgement is not None else (),
@@ -143,9 +144,16 @@ def _revision(facts: Facts, decision: Decision) -> str:
 def _asked_by(facts: Facts) -> str:
     """Who has sent the command that is followed; the annotation says so, and anybody who may patch can write it."""
     rollout = facts.rollout
+    if facts.kill is not None:
+        return bounded(facts.kill.by, _NAME_LIMIT)
     if rollout.command is None or not (rollout.aborted or rollout.undone or rollout.forced):
         return ""
     return bounded(rollout.command.by, _NAME_LIMIT)
+
+
+def _approvals(facts: Facts) -> tuple[str, ...]:
+    counted = facts.approvals.counted if facts.approvals is not None else ()
+    return tuple(f"{one.spec.approver} ({one.metadata.name})" for one in counted[:16])
 
 
 def _concluded(facts: Facts) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from marquee.api.model_revision import ModelRevision
@@ -122,6 +122,23 @@ class RolloutFacts:
     def harmful(self) -> bool:
         """The verdict is to roll back."""
         return self.judgement is not None and self.judgement.verdict is Verdict.ROLLBACK
+
+    def halted(self) -> RolloutFacts:
+        """The same with the kill switch engaged: nothing goes on, and nobody is asked."""
+        return replace(
+            self,
+            stepped=False,
+            running=False,
+            overtaken=False,
+            replanned=False,
+            rejected=False,
+            undone=False,
+            passed=False,
+            approved=False,
+            command=None,
+            paused_by_spec=False,
+            by_pods=False,
+        )
 
 
 def gather_rollout(

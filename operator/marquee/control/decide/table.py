@@ -97,6 +97,14 @@ _LAST: Final[Fact[Facts]] = Fact("on the last step", lambda facts: facts.rollout
 _BY_PODS: Final[Fact[Facts]] = Fact("by pods", lambda facts: facts.rollout.by_pods)
 _AMONG_OTHERS: Final[Fact[Facts]] = Fact("among others", lambda facts: facts.strangers)
 _FULL: Final[Fact[Facts]] = Fact("full", lambda facts: facts.target is not None and facts.target.full)
+_UNSIGNED: Final[Fact[Facts]] = Fact(
+    "without its approvals", lambda facts: facts.approvals is not None and not facts.approvals.enough
+)
+_NEXT: Final[Fact[Facts]] = Fact("about to get users", lambda facts: not facts.rollout.running or facts.rollout.free)
+_NEW: Final[Fact[Facts]] = Fact("the first", lambda facts: facts.serving is None)
+_HELD: Final[Fact[Facts]] = Fact("frozen", lambda facts: facts.held is not None)
+_KILLED: Final[Fact[Facts]] = Fact("killed", lambda facts: facts.kill is not None)
+_OPEN: Final[Fact[Facts]] = Fact("under way", lambda facts: facts.rollout.open is not None)
 _ALWAYS: Final[Fact[Facts]] = Fact("otherwise", lambda _: True)
 _RAMPED: Final = _BESIDE & _STEPPED
 
@@ -136,6 +144,14 @@ GLOSSARY: Final = {
     "pods are the split",
     _AMONG_OTHERS.words: "there are pods of a revision that neither is wanted nor serves",
     _FULL.words: "the number of pods that it is to have now is what it needs to answer everybody",
+    _UNSIGNED.words: "fewer people than `spec.governance.approvals.required` have approved it: docs/governance.md",
+    _NEXT.words: "without a rollout, or free to go on from its step",
+    _NEW.words: "no revision of the model has ever served",
+    _HELD.words: "`spec.rollout.windows` and `freezes`, or `kubectl marquee freeze`, let no revision get more users at "
+    "this time",
+    _KILLED.words: "`spec.killSwitch.engaged`, or `kubectl marquee kill` and no `unkill` since; the wanted revision is "
+    "then the fallback, it is ready when any of its pods is, and steps, pauses and verdicts count for nothing",
+    _OPEN.words: "there is a rollout that has not ended, of whatever revision",
 }
 """What the words of the facts mean."""
 
@@ -148,6 +164,8 @@ TABLE: Final[tuple[Row, ...]] = (
         "nothing is deployed; whoever moves the traffic asks the ledger for verdicts"),
     Row("unjudged", _EXTERNAL, Phase.BLOCKED, Cause.RESOLUTION, Move.NONE,
         "nothing is deployed, and there is no ledger to ask for verdicts"),
+    Row("killed", _KILLED & _OPEN, Phase.PREPARING, Reason.KILL_SWITCH, _WITHDRAW,
+        "the kill switch ends the rollout, whatever it has shown; the fallback follows", RolloutResult.ABORTED),
     Row("aborted", _RUNNING & _ABORTED, Phase.PREPARING, Reason.ABORTED, _WITHDRAW,
         "a person has ended the rollout", RolloutResult.ABORTED),
     Row("harm", _RUNNING & _HARMFUL, Phase.PREPARING, Cause.EVIDENCE, _WITHDRAW,
@@ -157,6 +175,8 @@ TABLE: Final[tuple[Row, ...]] = (
         "no usable revision, after a rollout: what an operator that was killed has left undone of its end is done"),
     Row("no revision", _BLOCKED, Phase.BLOCKED, Cause.RESOLUTION, Move.NONE,
         "spec.revision names no usable revision: nothing is touched, what serves keeps serving, weights stay"),
+    Row("first unsigned", _NEW & _UNSIGNED, Phase.BLOCKED, Reason.APPROVALS_MISSING, Move.NONE,
+        "the model's first revision is not deployed before people have approved it"),
     Row("superseded", _OVERTAKEN, Phase.PREPARING, Reason.SUPERSEDED, _WITHDRAW,
         "the rollout under way is not the wanted one any more; another one begins after it", RolloutResult.SUPERSEDED),
     Row("canary broken", _RUNNING & ~_READY & _BROKEN, Phase.PREPARING, Reason.CANARY_UNAVAILABLE,
@@ -179,6 +199,10 @@ TABLE: Final[tuple[Row, ...]] = (
         "the pods are ready; one of them predicts the artifact's example and names the bytes it serves"),
     Row("paused", _BESIDE & _PAUSED, Phase.CANARY, Reason.PAUSED, _PREPARE,
         "who serves, and at which weight, stays until a person goes on"),
+    Row("frozen", _BESIDE & ~_REJECTED & _HELD & _NEXT, Phase.CANARY, Reason.FROZEN, _PREPARE,
+        "weights stay until the time has come, whoever says promote; harm, abort and undo do not wait"),
+    Row("unsigned", _BESIDE & _UNSIGNED & _NEXT, Phase.CANARY, Reason.APPROVALS_MISSING, _PREPARE,
+        "people have to approve it before it gets users, and before it gets more; whoever says promote"),
     Row("no ledger", _RAMPED & _UNDECIDABLE, Phase.FAILED, Reason.LEDGER_UNAVAILABLE, _PREPARE,
         "a verdict could never be reached: weights stay as they are"),
     Row("no route", _RAMPED & ~_ROUTED, Phase.PREPARING, Reason.GATEWAY_UNAVAILABLE, _PREPARE,
@@ -197,6 +221,8 @@ TABLE: Final[tuple[Row, ...]] = (
         "the last step is passed: the canary gets the pods that it needs alone"),
     Row("proven", _BESIDE, Phase.SWITCHING, Reason.SWITCHING, _PREPARE | Move.SWITCH,
         "all users are given to the wanted revision", RolloutResult.PROMOTED),
+    Row("safe", _KILLED, Phase.SERVING, Reason.KILL_SWITCH, _PREPARE,
+        "the fallback answers everybody, and no revision gets more users until the kill switch is lifted"),
     Row("rolled back", _REJECTED, Phase.ROLLED_BACK, Cause.RECORD, _PREPARE,
         "the revision that spec.revision names was rejected: stable serves alone until the spec names another"),
     Row("draining", _DRAINING, Phase.DRAINING, Reason.DRAINING, _PREPARE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC
+from typing import NamedTuple
 
 from marquee.api.conditions import Reason
 from marquee.api.rollout_status import RolloutResult
@@ -32,6 +33,14 @@ class Routing:
     stable: str
     """The revision of all that is not the canary's."""
     split: Split | None
+
+
+class Owed(NamedTuple):
+    """What the Service remembers for the audit log, as its annotations' texts."""
+
+    debts: str = ""
+    incident: str = ""
+    approvals: str = ""
 
 
 def record_after(snapshot: Snapshot, facts: Facts, row: Row, told: Told) -> RolloutRecord | None:
@@ -139,7 +148,7 @@ def routing(facts: Facts, row: Row, record: RolloutRecord | None) -> Routing:
     return Routing(serving, Split(rollout=record.name, step=record.step, weight=record.weight, canary=target.name))
 
 
-def memory(snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, debts: str = "") -> dict[str, str]:
+def memory(snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, owed: Owed) -> dict[str, str]:
     """The Service's annotations: in the same write as the state of traffic, so that neither is ever lost."""
     kept = (names.ANNOTATION_SWITCHED_AT, names.ANNOTATION_PREVIOUS_REVISION)
     stored = facts.service.annotations if facts.service is not None else {}
@@ -151,8 +160,8 @@ def memory(snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | N
         }
     if record is not None:
         annotations[names.ANNOTATION_ROLLOUT] = record.to_text()
-    if debts:
-        annotations[names.ANNOTATION_UNLOGGED] = debts
+    remembered = (names.ANNOTATION_UNLOGGED, names.ANNOTATION_INCIDENT, names.ANNOTATION_APPROVALS)
+    annotations |= {key: text for key, text in zip(remembered, owed, strict=True) if text}
     return annotations
 
 

@@ -11,6 +11,7 @@ from marquee.api.conditions import Reason
 from marquee.control.decide.diagnosing import bounded
 from marquee.control.decide.facts import Arm, Facts
 from marquee.control.decide.ratio import in_words
+from marquee.control.decide.safety import Kill
 from marquee.control.decide.table import Cause, Row
 from marquee.evidence.explaining import explain
 
@@ -31,8 +32,14 @@ def tell(facts: Facts, row: Row) -> Told:
     target = facts.target
     if row.reason is Cause.EVIDENCE:
         return _by_evidence(facts)
+    if row.reason is Reason.KILL_SWITCH and facts.kill is not None:
+        return Told(row.reason, _killed(facts, facts.kill))
     if row.reason is Reason.ABORTED:
         return Told(row.reason, f"the rollout of revision {_canary(facts)} was aborted{facts.rollout.by}")
+    if row.reason is Reason.APPROVALS_MISSING and facts.approvals is not None:
+        what = _what(facts, target) if target is not None else ""
+        ask = "`kubectl marquee approve`, by somebody who has not made it"
+        return Told(row.reason, f"{what} waits: {bounded(facts.approvals.words)}; {ask}{keeps}")
     if target is None:
         return Told(facts.resolution.reason, bounded(facts.resolution.message) + keeps)
     if row.reason is Cause.RECORD:
@@ -76,11 +83,23 @@ def _of_rollout(facts: Facts, reason: Reason, target: Arm) -> str:
         Reason.OTHERS_LEAVING: f"revision {target.name} gets its first users when the pods of other revisions are gone",
         Reason.ROLLOUT_STARTED: f"revision {target.name} gets its first users",
         Reason.PAUSED: _paused(facts, target),
+        Reason.FROZEN: f"{_what(facts, target)} waits: {bounded(facts.held.words) if facts.held is not None else ''}",
         Reason.AWAITING_APPROVAL: f"{_step(facts)} of revision {target.name} has what it asks for; "
         "`kubectl marquee promote` lets it go on",
         Reason.STEP_PASSED: f"{_step(facts)} of revision {target.name} is passed{_proof(facts)}",
     }
     return messages[reason]
+
+
+def _killed(facts: Facts, kill: Kill) -> str:
+    if facts.rollout.open is not None:
+        return f"the rollout of revision {_canary(facts)} was ended: the kill switch was engaged{kill.words}"
+    name = facts.target.name if facts.target is not None else facts.serving
+    lift = "set spec.killSwitch.engaged to false" if kill.at is None and not kill.reason else "`kubectl marquee unkill`"
+    return (
+        f"the kill switch is engaged{kill.words}; revision {name} answers everybody, and nothing goes on until it is "
+        f"lifted: {lift}"
+    )
 
 
 def _superseded(facts: Facts, target: Arm) -> str:
@@ -94,10 +113,14 @@ def _superseded(facts: Facts, target: Arm) -> str:
 
 def _paused(facts: Facts, target: Arm) -> str:
     rollout = facts.rollout
-    what = f"{_step(facts)} of revision {target.name}" if rollout.running else f"revision {target.name}"
+    what = _what(facts, target)
     if rollout.paused_by_spec:
         return f"{what} waits: spec.rollout.paused is set"
     return f"{what} is paused{rollout.by}; `kubectl marquee resume` lets it go on"
+
+
+def _what(facts: Facts, target: Arm) -> str:
+    return f"{_step(facts)} of revision {target.name}" if facts.rollout.running else f"revision {target.name}"
 
 
 def _by_evidence(facts: Facts) -> Told:

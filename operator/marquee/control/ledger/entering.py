@@ -16,7 +16,7 @@ from typing import Protocol
 import structlog
 
 from marquee.audit.errors import AuditError
-from marquee.audit.events import RolloutStepped, Stamp
+from marquee.audit.events import ApprovalChanged, KillSwitchTurned, RolloutStepped, Stamp
 from marquee.audit.keys import PrivateKey
 from marquee.audit.statements import Statement, read_entry, read_stamp, write_entry
 from marquee.contract.audit import EnteredReply, LoggedEntry
@@ -156,7 +156,7 @@ class DecisionLog:
 
 def _known(newest: LogReading, entries: Sequence[Entry]) -> int:
     """How many of the entries the log has: late ones come first, and at most one that is not late follows."""
-    late = [entry.decision for entry in entries if entry.event.late]
+    late = [entry.decision for entry in entries if entry.decision.acted]
     if len(late) < len(entries) and newest.has(entries[-1].decision, late):
         return len(entries)
     return newest.paid(late)
@@ -168,6 +168,11 @@ def _decision_in(entry: bytes) -> Decision | None:
         event = read_entry(entry).event
     except AuditError:
         return None
+    if isinstance(event, KillSwitchTurned) and event.turned is not None:
+        at, stage = event.turned.isoformat(timespec="milliseconds"), "Engaged" if event.engaged else "Lifted"
+        return Decision(f"kill-switch@{at}", 0, stage, (), event.model_uid)
+    if isinstance(event, ApprovalChanged):
+        return Decision(f"approval@{event.approval_uid}", 0, event.change, (), event.model_uid)
     if not isinstance(event, RolloutStepped):
         return None
     shares = tuple(sorted((share.revision, share.permille) for share in event.shares))

@@ -65,6 +65,7 @@ class Observer:
             ledger=self._reading(key, now),
             drift=self.drift(key),
             scaled_objects=owned.scaled_objects,
+            approvals=self.resources.approvals_of(namespace, name),
             audit=self.logged(key) if self.logged is not None else None,
             keda=self.keda if self.children.serves(SCALED_OBJECT) else None,
         )

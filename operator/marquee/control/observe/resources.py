@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 
 from marquee.api.marketing_model import MarketingModel
+from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
 from marquee.control.observe.reading import StoredModel, read_model
 
@@ -27,6 +29,8 @@ class Resources:
     _models: dict[ObjectKey, StoredModel] = field(default_factory=dict)
     _revisions: dict[ObjectKey, ModelRevision] = field(default_factory=dict)
     _revisions_of: dict[ObjectKey, set[str]] = field(default_factory=lambda: defaultdict(set))
+    _approvals: dict[ObjectKey, ModelApproval] = field(default_factory=dict)
+    _approvals_of: dict[ObjectKey, set[str]] = field(default_factory=lambda: defaultdict(set))
     _referrers: dict[ObjectKey, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def put_model(self, body: Mapping[str, Any]) -> bool:
@@ -71,6 +75,32 @@ class Resources:
         revision = self._revisions.pop((namespace, name), None)
         if revision is not None:
             self._revisions_of[namespace, revision.spec.model].discard(name)
+
+    def put_approval(self, body: Mapping[str, Any]) -> None:
+        """Take a ModelApproval; one that cannot be read counts as absent."""
+        key = _key_of(body)
+        self.remove_approval(*key)
+        try:
+            approval = ModelApproval.model_validate(body)
+            expires = datetime.fromisoformat(approval.spec.expires)
+        except (ValidationError, ValueError):
+            return
+        if expires.tzinfo is not None:
+            self._approvals[key] = approval
+            self._approvals_of[key[0], approval.spec.model].add(key[1])
+
+    def remove_approval(self, namespace: str, name: str) -> None:
+        """Forget a deleted ModelApproval."""
+        approval = self._approvals.pop((namespace, name), None)
+        if approval is not None:
+            self._approvals_of[namespace, approval.spec.model].discard(name)
+
+    def approvals_of(self, namespace: str, model: str) -> tuple[ModelApproval, ...]:
+        """The approvals of a model's revisions, the oldest first."""
+        if not (names := self._approvals_of.get((namespace, model))):
+            return ()
+        found = (self._approvals[namespace, name] for name in names)
+        return tuple(sorted(found, key=lambda one: (one.metadata.creation_timestamp, one.metadata.name)))
 
     def model(self, namespace: str, name: str) -> StoredModel | None:
         """The model by name."""

@@ -38,6 +38,10 @@ ANNOTATION_PREVIOUS_REVISION: Final = f"{GROUP}/previous-revision"
 ANNOTATION_ROLLOUT: Final = f"{GROUP}/rollout"
 """On the Service: the newest rollout with steps, see `marquee.control.render.record`."""
 
+ANNOTATION_INCIDENT: Final = f"{GROUP}/incident"
+"""On the Service: the newest turn of the kill switch, see `marquee.control.render.incident`."""
+ANNOTATION_APPROVALS: Final = f"{GROUP}/approvals"
+"""On the Service: approvals that the audit log has, see `marquee.control.render.known_approvals`."""
 ANNOTATION_UNLOGGED: Final = f"{GROUP}/unlogged"
 """On the Service: entries that the audit log is owed, see `marquee.control.render.debts`."""
 

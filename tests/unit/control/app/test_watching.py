@@ -46,6 +46,6 @@ async def test_kinds_that_are_not_listed_end_the_watch(url: str, namespaces: tup
     """Kopf looks for kinds once: who went on without them would hear of no model ever again."""
     access = Access(cast("Any", Configuration(host=url)))
     registry = registry_of(Resources(), access, lambda _: None)
-    with pytest.raises(KindsUnknown, match=r"marketingmodels, modelrevisions of marquee\.dev"):
+    with pytest.raises(KindsUnknown, match=r"marketingmodels, modelapprovals, modelrevisions of marquee\.dev"):
         async with asyncio.timeout(20):
             await watch(registry, namespaces, asyncio.Event())

@@ -176,7 +176,8 @@ def test_the_combinations_reach_every_row_of_a_rollout() -> None:
     """Each row that `test_vectors` can't reach is reached here; those without a gateway: `test_pods_vectors`."""
     rows = {case.row.name for case in _cases()}
     others = {"no revision", "withdrawn", "held up", "lost", "changing", "draining", "not alone", "filling up"}
-    others |= {"judged only", "unjudged", "asleep"}
+    others |= {"judged only", "unjudged", "asleep", "killed", "safe", "frozen"}
+    others |= {"unsigned", "first unsigned"}
     assert rows | others == {row.name for row in TABLE}
 
 

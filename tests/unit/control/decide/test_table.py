@@ -13,7 +13,7 @@ from marquee.contract.command import Action
 from marquee.control.decide.facts import gather
 from marquee.control.decide.table import TABLE, Cause, Move, Row, match
 from marquee.control.snapshot import Keda, Snapshot
-from tests.unit.control.builders import READY, STARTING, Arm, Switched, a_pod, a_probe, snapshot
+from tests.unit.control.builders import READY, STARTING, Arm, Switched, a_pod, a_probe, killed, snapshot
 from tests.unit.control.decide.test_pods_vectors import by_pods
 from tests.unit.control.ramps import (
     GOOD,
@@ -51,6 +51,8 @@ NIGHTLY = {
     "maxReplicas": 3,
     "schedule": [{"start": "0 8 * * *", "end": "0 20 * * *", "minReplicas": 1}],
 }
+FROZEN = [{"first": "2024-11-20", "last": "2024-12-02", "reason": "sale"}]
+GOVERNED = {"approvals": {"required": 1}}
 SITUATIONS = {
     "pods of a third revision would be reached": (
         "not alone",
@@ -244,6 +246,89 @@ SITUATIONS = {
         "no revision",
         of_others(NOT_READ, spec_error="of tomorrow"),
     ),
+    "a freeze before the first step": ("frozen", ramp(ledger=NOT_READ, freezes=FROZEN)),
+    "a freeze, and the step is passed": ("frozen", ramp(record=Ramp(), ledger=GOOD, freezes=FROZEN)),
+    "a freeze, and a person says promote": (
+        "frozen",
+        _said(Action.PROMOTE, ramp(record=Ramp(), ledger=UNDECIDED, freezes=FROZEN)),
+    ),
+    "a freeze, and the step is not passed": ("on a step", ramp(record=Ramp(), ledger=UNDECIDED, freezes=FROZEN)),
+    "a freeze, and harm": ("harm", ramp(record=Ramp(), ledger=HARM, freezes=FROZEN)),
+    "a freeze, and a person aborts": (
+        "aborted",
+        _said(Action.ABORT, ramp(record=Ramp(), ledger=GOOD, freezes=FROZEN)),
+    ),
+    "a freeze, and a person undoes": (
+        "proven",
+        _said(Action.UNDO, ramp(serving="churn-2", record=PROMOTED, probe=BEFORE, freezes=FROZEN)),
+    ),
+    "a freeze, and the kill switch": (
+        "killed",
+        killed(ramp(record=Ramp(), ledger=GOOD, freezes=FROZEN)),
+    ),
+    "a freeze, and no steps": (
+        "frozen",
+        snapshot(
+            wanted="churn-2",
+            stable="churn-1",
+            arms={"churn-1": READY, "churn-2": READY},
+            probe=a_probe("churn-2", passed=True),
+            rollout={"freezes": FROZEN},
+        ),
+    ),
+    "a freeze of a first revision": ("unproven", snapshot(arms={"churn-1": READY}, rollout={"freezes": FROZEN})),
+    "nobody has approved it": ("unsigned", ramp(ledger=NOT_READ, governance=GOVERNED)),
+    "nobody has approved it, and the step is passed": (
+        "unsigned",
+        ramp(record=Ramp(), ledger=GOOD, governance=GOVERNED),
+    ),
+    "nobody has approved it, and a person says promote": (
+        "unsigned",
+        _said(Action.PROMOTE, ramp(record=Ramp(), ledger=UNDECIDED, governance=GOVERNED)),
+    ),
+    "nobody has approved it, and harm": ("harm", ramp(record=Ramp(), ledger=HARM, governance=GOVERNED)),
+    "nobody has approved what a promotion is undone for": (
+        "proven",
+        _said(Action.UNDO, ramp(serving="churn-2", record=PROMOTED, probe=BEFORE, governance=GOVERNED)),
+    ),
+    "nobody has approved the fallback": (
+        "safe",
+        killed(ramp(record=ROLLED_BACK, ledger=NOT_READ, governance=GOVERNED)),
+    ),
+    "nobody has approved who serves": (
+        "serving",
+        snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": READY}, governance=GOVERNED),
+    ),
+    "nobody has approved the first one": ("first unsigned", snapshot(governance=GOVERNED)),
+    "the kill switch ends a rollout": ("killed", killed(ramp(record=Ramp(), ledger=GOOD))),
+    "the kill switch goes before harm": ("killed", killed(ramp(record=Ramp(), ledger=HARM))),
+    "the kill switch, and the spec can't be read": (
+        "killed",
+        killed(ramp(record=Ramp(), ledger=HARM, spec_error="of tomorrow")),
+    ),
+    "the kill switch takes a promotion back": (
+        "proven",
+        killed(ramp(serving="churn-2", record=PROMOTED, probe=BEFORE)),
+    ),
+    "the kill switch, and its revision has no pods": (
+        "starting",
+        killed(ramp(serving="churn-2", record=PROMOTED, arms={"churn-2": READY})),
+    ),
+    "the kill switch, and its revision has one of two pods": (
+        "proven",
+        killed(
+            ramp(
+                serving="churn-2",
+                record=PROMOTED,
+                probe=BEFORE,
+                scaling={"minReplicas": 2},
+                arms={"churn-2": READY, "churn-1": Arm(replicas=2, ready=1)},
+            )
+        ),
+    ),
+    "the kill switch, and the fallback serves": ("safe", killed(ramp(record=ROLLED_BACK, ledger=NOT_READ))),
+    "the kill switch, and nothing has ever served": ("no revision", killed(snapshot())),
+    "somebody else serves, and has no kill switch": ("judged only", killed(of_others(NOT_READ))),
     "nothing is to be done": ("serving", snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": READY})),
 }
 

@@ -14,7 +14,7 @@ from marquee.contract.command import Action
 from marquee.control.decide import decide
 from marquee.control.decide.table import TABLE, Cause
 from marquee.control.snapshot import Snapshot
-from tests.unit.control.builders import READY, STARTING, Arm, a_pod, a_revision
+from tests.unit.control.builders import READY, STARTING, Arm, a_pod, a_revision, killed
 from tests.unit.control.decide.test_describing import STORIES as WITHOUT_RAMPS
 from tests.unit.control.decide.test_pods_vectors import by_pods
 from tests.unit.control.ramps import (
@@ -46,6 +46,7 @@ def _told(action: Action, step: int | None = None, **situation: Any) -> Snapshot
     return saying(observed, a_command(observed, action, step=step))
 
 
+FROZEN = [{"first": "2024-11-20", "last": "2024-12-02", "reason": "sale"}]
 STORIES: dict[str, tuple[Snapshot, Reason, str]] = {
     "first users": (ramp(ledger=NOT_READ), Reason.ROLLOUT_STARTED, "revision churn-2 gets its first users"),
     "not alone": (
@@ -134,6 +135,37 @@ STORIES: dict[str, tuple[Snapshot, Reason, str]] = {
         _told(Action.ABORT, record=Ramp(), ledger=UNDECIDED),
         Reason.ABORTED,
         "the rollout of revision churn-2 was aborted by ana@example.com",
+    ),
+    "unsigned": (
+        ramp(ledger=NOT_READ, governance={"approvals": {"required": 1}}),
+        Reason.APPROVALS_MISSING,
+        (
+            "revision churn-2 waits: 0 of 1 approvals; `kubectl marquee approve`, by somebody who has not made it; "
+            "revision churn-1 keeps serving"
+        ),
+    ),
+    "frozen": (
+        ramp(ledger=NOT_READ, freezes=FROZEN),
+        Reason.FROZEN,
+        "revision churn-2 waits: spec.rollout.freezes: sale, until 2024-12-03 00:00 UTC",
+    ),
+    "frozen on a step": (
+        ramp(record=Ramp(), ledger=GOOD, freezes=FROZEN),
+        Reason.FROZEN,
+        "step 1 of 2 of revision churn-2 waits: spec.rollout.freezes: sale, until 2024-12-03 00:00 UTC",
+    ),
+    "killed half-way": (
+        killed(ramp(record=Ramp(), ledger=GOOD)),
+        Reason.KILL_SWITCH,
+        "the rollout of revision churn-2 was ended: the kill switch was engaged by anna: prices are wrong",
+    ),
+    "killed": (
+        killed(ramp(record=ENDED, ledger=NOT_READ)),
+        Reason.KILL_SWITCH,
+        (
+            "the kill switch is engaged by anna: prices are wrong; revision churn-1 answers everybody, and nothing "
+            "goes on until it is lifted: `kubectl marquee unkill`"
+        ),
     ),
     "the canary crashes": (
         ramp(record=Ramp(), ledger=UNDECIDED, arms=CRASHING),

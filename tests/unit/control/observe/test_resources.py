@@ -183,3 +183,24 @@ class TestUnreadableModels:
         assert stored is not None
         assert stored.model.status.stable is None
         assert stored.spec_error == ""
+
+
+def test_approvals_are_kept_by_the_model_that_they_name() -> None:
+    """One that can't be read, or whose end has no zone, counts as none; a deleted one is forgotten."""
+    spec = {
+        "model": "churn",
+        "revision": "churn-1",
+        "digest": "sha256:" + "1" * 64,
+        "policy": "0" * 16,
+        "approver": "anna",
+        "expires": "2026-12-24T12:00:00Z",
+    }
+    resources = Resources()
+    for name, change in (("a", {}), ("b", {"expires": "soon"}), ("c", {"expires": "2026-12-24T12:00:00"}), ("d", {})):
+        resources.put_approval({"metadata": {"name": name, "namespace": "crm"}, "spec": spec | change})
+    assert [one.metadata.name for one in resources.approvals_of("crm", "churn")] == ["a", "d"]
+    assert resources.approvals_of("crm", "leads") == ()
+    resources.remove_approval("crm", "a")
+    resources.put_approval({"metadata": {"name": "d", "namespace": "crm"}, "spec": spec | {"model": "leads"}})
+    assert resources.approvals_of("crm", "churn") == ()
+    assert [one.metadata.name for one in resources.approvals_of("crm", "leads")] == ["d"]
