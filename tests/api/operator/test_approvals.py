@@ -120,8 +120,8 @@ def test_a_rollout_waits_for_two_people_who_have_not_made_it(governed: Team) -> 
     governed.wait(
         lambda: len(governed.status("lead").get("governance", {}).get("rejected", ())) == 4, "four do not count"
     )
+    governed.wait(lambda: governed.status("lead")["governance"].get("approvers") == ["dora"], "one counts")
     governance = governed.status("lead")["governance"]
-    assert governance["approvers"] == ["dora"]
     for field in ("spec.approver: eve is the revision's author", "spec.digest", "spec.policy", "spec.expires"):
         assert any(field in one for one in governance["rejected"]), field
     assert governed.receives("lead") == "lead-v1"
