@@ -16,6 +16,7 @@ from marquee.control.decide.foreseeing import seen_traffic, shortfall_of
 from marquee.control.decide.integers import counts_of
 from marquee.control.decide.judging import evidence_of, forecast_of
 from marquee.control.decide.plan import Notice
+from marquee.control.decide.retraining import LoopPlan, retraining_notices
 from marquee.control.decide.table import Move, Row
 from marquee.control.decide.wording import Told, realised
 from marquee.control.render import names
@@ -35,7 +36,14 @@ _LOST = (
 
 
 def status_of(
-    snapshot: Snapshot, facts: Facts, row: Row, told: Told, record: RolloutRecord | None, *, owed: int = 0
+    snapshot: Snapshot,
+    facts: Facts,
+    row: Row,
+    told: Told,
+    record: RolloutRecord | None,
+    loop: LoopPlan,
+    *,
+    owed: int = 0,
 ) -> MarketingModelStatus:
     """The whole status; a field that this leaves out is removed by server-side apply.
 
@@ -45,7 +53,7 @@ def status_of(
     now = timestamp(snapshot.now)
     previous = model.status
     stable = _stable_status(snapshot, facts, row, now)
-    drafts = _drafts(snapshot, facts, row, told) + _unrecorded(owed)
+    drafts = _drafts(snapshot, facts, row, told) + ([loop.draft] if loop.draft is not None else []) + _unrecorded(owed)
     name, generation = model.metadata.name, model.metadata.generation
     return MarketingModelStatus(
         observed_generation=generation,
@@ -55,6 +63,7 @@ def status_of(
         canary=_canary_status(snapshot, facts, row, now),
         rollout=_rollout_status(snapshot, facts, told, record),
         drift=drift_status(snapshot, facts.serving),
+        retraining=loop.status,
         replicas=stable.replicas if stable else 0,
         selector="" if facts.external else f"{names.LABEL_MODEL}={name}",
         url="" if facts.external else f"http://{name}.{model.metadata.namespace}.svc",
@@ -64,7 +73,12 @@ def status_of(
 def notices_of(snapshot: Snapshot, row: Row, told: Told, status: MarketingModelStatus) -> tuple[Notice, ...]:
     """An event when something failed that had not before, when that is over, for each move of a rollout, and when it
     shows that its plan can't conclude."""
-    return (*_notices_of_row(snapshot, row, told), *_foreseen(snapshot, status), *drift_notices(snapshot, status))
+    return (
+        *_notices_of_row(snapshot, row, told),
+        *_foreseen(snapshot, status),
+        *drift_notices(snapshot, status),
+        *retraining_notices(snapshot, status),
+    )
 
 
 def _foreseen(snapshot: Snapshot, status: MarketingModelStatus) -> tuple[Notice, ...]:
