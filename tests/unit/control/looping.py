@@ -96,7 +96,7 @@ class Loop:
         """What an operator sees."""
         wanted = {"track": {"line": "main"}} if self.track else {"wanted": "churn-1"}
         arms = {self.stable: READY}
-        base = snapshot(stable=self.stable, arms=arms, revisions=("churn-1",), **wanted)  # type: ignore[arg-type]
+        base = snapshot(stable=self.stable, arms=arms, revisions=("churn-1",), **wanted)
         annotations = {"marquee.dev/retrain": self.request} if self.request else {}
         spec = base.model.spec.model_copy(
             update={"retraining": Retraining.model_validate(SPEC | self.spec), "drift": Drift()}

@@ -116,6 +116,10 @@ THOUSANDTHS: Final = st.integers(0, 1_000).map(lambda number: number / 1_000)
 def test_nobody_passes_who_is_worse(ours: float, theirs: float, baseline: float) -> None:
     """Whatever the figures, with a margin of nothing a passed candidate is as good as both."""
     gate = {"metrics": [{"name": "auc", "direction": "HigherIsBetter"}], "slices": []}
-    found = {"challenger": {"auc": ours}, "champions": {"v2": {"auc": theirs}}, "baseline": {"auc": baseline}}
+    found: dict[str, Any] = {
+        "challenger": {"auc": ours},
+        "champions": {"v2": {"auc": theirs}},
+        "baseline": {"auc": baseline},
+    }
     passed = judge(gate, **found)[0] is Ruling.GATE_PASSED
     assert passed == (ours >= theirs and ours >= baseline)

@@ -79,7 +79,7 @@ def test_without_windows_and_champions_they_are_empty() -> None:
 @pytest.mark.parametrize(
     ("run", "command", "arguments"),
     [
-        ({}, None, ["retrain", "churn"]),
+        ({}, None, ["retrain", "lead-scoring"]),
         ({"args": ["fit"]}, None, ["fit"]),
         ({"command": ["python"]}, ["python"], None),
         ({"command": ["python"], "args": ["-m", "fit"]}, ["python"], ["-m", "fit"]),
