@@ -21,7 +21,7 @@ class Retrain:
     """Ask for a training."""
 
     name = "retrain"
-    summary = "train a model again now, whatever its data say"
+    summary = "have a model trained again, whatever its data say"
     description = (
         "Ask for one training run of a model with spec.retraining. It need not wait for the cool-down, and not for a "
         "feed to be repaired; the week's budget and a run that is under way count for it too. Writes the annotation "
