@@ -24,7 +24,7 @@ from marquee.control.decide.table import Row
 from marquee.control.decide.triggering import Asked, asked, next_allowed, order_of, states_of
 from marquee.control.kinds import JOB
 from marquee.control.render.retraining import job
-from marquee.control.snapshot import JobPhase, Snapshot
+from marquee.control.snapshot import JobPhase, JobState, Snapshot
 from marquee.judging.gating import Ruling
 from marquee.judging.retraining import Outcome, RetrainingDecision, Trigger, decide_retraining, is_blocked
 from marquee.judging.scheduling import Schedule, ScheduleError, next_moment, read_schedule
@@ -60,7 +60,7 @@ def plan_retraining(snapshot: Snapshot, facts: Facts, row: Row) -> LoopPlan:
     if snapshot.spec_error:
         return LoopPlan(snapshot.model.status.retraining)
     if spec is None:
-        return LoopPlan(deletes=tuple(_delete(state.child.name, state.child.uid, snapshot) for state in snapshot.jobs))
+        return LoopPlan(deletes=tuple(_delete(state) for state in snapshot.jobs if not state.child.deleting))
     before = snapshot.model.status.retraining or RetrainingStatus(since=timestamp(snapshot.now))
     champions, blocked = _champions(snapshot, before), is_blocked(states_of(snapshot, before))
     before = before.model_copy(update={"champions": champions, "feed_blocked": blocked})
@@ -239,11 +239,11 @@ def _old_jobs(snapshot: Snapshot) -> Iterator[Delete]:
     for number, state in enumerate(newest_first):
         is_over = state.child.name in settled and state.phase is not JobPhase.RUNNING
         if number >= KEPT_JOBS and is_over and not state.child.deleting:
-            yield _delete(state.child.name, state.child.uid, snapshot)
+            yield _delete(state)
 
 
-def _delete(name: str, uid: str, snapshot: Snapshot) -> Delete:
-    return Delete(kind=JOB, namespace=snapshot.model.metadata.namespace, name=name, uid=uid)
+def _delete(state: JobState) -> Delete:
+    return Delete(kind=JOB, namespace=state.namespace, name=state.child.name, uid=state.child.uid)
 
 
 def _draft(status: bool | None, reason: Reason, message: str) -> ConditionDraft:

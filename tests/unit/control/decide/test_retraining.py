@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,12 +10,15 @@ import orjson
 import pytest
 
 from marquee.api.conditions import Reason
+from marquee.api.marketing_model import MarketingModel
 from marquee.api.types import timestamp
 from marquee.control.decide import decide
+from marquee.control.decide.plan import Plan
+from marquee.control.kinds import JOB
 from marquee.control.snapshot import Trouble
 from marquee.evidence.drift.verdict import Tier
 from tests.support.retraining import a_result
-from tests.unit.control.builders import NOW, READY, snapshot
+from tests.unit.control.builders import NOW, READY, a_revision, snapshot
 from tests.unit.control.looping import Killed, Loop, verdict_of
 
 DRIFT = {"triggers": {"drift": True}}
@@ -368,3 +372,48 @@ def _through(loop: Loop) -> None:
 def test_a_result_fits_what_the_trainer_sends() -> None:
     """The sample that these tests use is a result."""
     assert orjson.loads(a_result("x"))["model"] == "lead"
+
+
+def test_without_the_block_its_jobs_go() -> None:
+    """Also one that runs: nobody would look at what it leaves. One that goes already is not deleted again."""
+    loop = Loop(request="a1")
+    loop.settle()
+    observed = loop.observe()
+    spec = observed.model.spec.model_copy(update={"retraining": None})
+    without = replace(observed, model=observed.model.model_copy(update={"spec": spec}))
+    plan = decide(without)
+    assert [(delete.kind, delete.name) for delete in plan.deletes] == [(JOB, loop.started[0])]
+    assert (plan.status.retraining, plan.retraining) == (None, None)
+    going = tuple(replace(job, child=replace(job.child, deleting=True)) for job in without.jobs)
+    assert decide(replace(without, jobs=going)).deletes == ()
+
+
+def test_the_pool_is_of_those_who_served() -> None:
+    """The one that serves first; what is deleted is no champion any more."""
+    loop = Loop({"championPool": 2})
+    ages = {"churn-2": 50, "churn-3": 40, "churn-4": 30}
+    line = {"line": "main"}
+    loop.revisions = {name: a_revision(name, age_minutes=age, labels=line) for name, age in ages.items()}
+    for name in ("churn-1", "churn-2", "churn-3", "churn-4"):
+        loop.stable = name
+        loop.settle()
+    status = loop.model.status.retraining
+    assert status is not None
+    assert status.champions == ("churn-4", "churn-3", "churn-2", "churn-1")
+    del loop.revisions["churn-3"]
+    loop.settle()
+    plan = decide(replace(loop.observe(), model=_asking(loop)))
+    assert plan.retraining is not None
+    told = {one["name"]: one["value"] for one in _container(plan)["env"]}
+    assert [one["revision"] for one in orjson.loads(told["MARQUEE_CHAMPIONS"])] == ["churn-4", "churn-2"]
+
+
+def _asking(loop: Loop) -> MarketingModel:
+    loop.request = "a1"
+    return loop.observe().model
+
+
+def _container(plan: Plan) -> dict[str, Any]:
+    assert plan.retraining is not None
+    (found,) = plan.retraining.manifest["spec"]["template"]["spec"]["containers"]
+    return dict(found)
