@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from marquee.audit.events import RolloutStepped
+from marquee.audit.events import Event, RetrainingChanged, RolloutStepped
 from marquee.audit.statements import read_entry
 from marquee.control.render.debts import Debt, read_debts
 from tests.crash.proxy import Write
@@ -29,14 +29,21 @@ class Entries:
         self._owed: list[Debt] = []
 
     def of(self, namespace: str) -> list[RolloutStepped]:
-        """A model's, in their order; fails when the numbers have a gap."""
+        """A model's about its traffic, in their order."""
+        return [event for event in self._events(namespace) if isinstance(event, RolloutStepped)]
+
+    def of_runs(self, namespace: str) -> list[RetrainingChanged]:
+        """Those about its retraining."""
+        return [event for event in self._events(namespace) if isinstance(event, RetrainingChanged)]
+
+    def _events(self, namespace: str) -> list[Event]:
+        """All of a model; fails when the numbers have a gap."""
         audit = self._ledger.running.state.audit
         assert audit is not None
-        log, found = audit.committer.log, []
+        log, found = audit.committer.log, list[Event]()
         for index in range(log.size):
             statement = read_entry(log.entry(index))
             if statement.stamp.model == f"{namespace}/{_MODEL}":
-                assert isinstance(statement.event, RolloutStepped)
                 found.append(statement.event)
                 assert statement.stamp.sequence == len(found)
         return found

@@ -151,7 +151,9 @@ class World:
             for body in self.objects(kind)
         }
         return told | {
-            "pods": Counter(body["metadata"]["labels"]["marquee.dev/revision"] for body in self.objects("Pod"))
+            "pods": Counter(
+                body["metadata"]["labels"].get("marquee.dev/revision", "trainer") for body in self.objects("Pod")
+            )
         }
 
     def _normalised(self, body: Object) -> Object:

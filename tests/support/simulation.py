@@ -46,8 +46,16 @@ def simulated_cluster(folder: Path, others: Collection[Mapping[str, Any]] = ()) 
     stages = folder / "stages.json"
     folder.mkdir(parents=True, exist_ok=True)
     stages.write_text(json.dumps(_held_stage()))
+    trainers = folder / "trainers.json"
+    trainers.write_text(json.dumps(_trainer_stage()))
     plane = ControlPlane(
-        folder / "plane", controllers=True, kwok=True, kwok_nodes=1, kwok_taint=True, kwok_stages=[stages], audit=True
+        folder / "plane",
+        controllers=True,
+        kwok=True,
+        kwok_nodes=1,
+        kwok_taint=True,
+        kwok_stages=[stages, trainers],
+        audit=True,
     )
     with LocalAddresses(SERVING_PORT) as addresses, plane, ApiServer(plane) as server:
         install_crds(server)
@@ -79,16 +87,25 @@ def _node(name: str, network: str) -> dict[str, Any]:
 def _held_stage() -> dict[str, Any]:
     """Outweighs kwok's own first stage for pods that ask to be held, and is due tomorrow."""
     ((key, value),) = HELD.items()
+    return _stage("pod-held", f'.spec.nodeSelector["{key}"]', value)
+
+
+def _trainer_stage() -> dict[str, Any]:
+    """The same for trainers: what one leaves is a test's to say."""
+    return _stage("trainer-held", '.metadata.labels["app.kubernetes.io/name"]', "marquee-trainer")
+
+
+def _stage(name: str, key: str, value: str) -> dict[str, Any]:
     return {
         "apiVersion": "kwok.x-k8s.io/v1alpha1",
         "kind": "Stage",
-        "metadata": {"name": "pod-held"},
+        "metadata": {"name": name},
         "spec": {
             "resourceRef": {"apiGroup": "v1", "kind": "Pod"},
             "selector": {
                 "matchExpressions": [
                     {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"},
-                    {"key": f'.spec.nodeSelector["{key}"]', "operator": "In", "values": [value]},
+                    {"key": key, "operator": "In", "values": [value]},
                 ]
             },
             "weight": 1,

@@ -5,6 +5,8 @@
 - {name: MARQUEE_OPERATOR_PREDICTOR_IMAGE_PULL_POLICY, value: {{ .Values.predictor.image.pullPolicy | quote }}}
 - {name: MARQUEE_OPERATOR_PREDICTOR_IMAGE_PULL_SECRETS, value: {{ join "," .Values.predictor.imagePullSecrets | quote }}}
 - {name: MARQUEE_OPERATOR_TRITON_IMAGE, value: {{ include "marquee.image" (dict "image" .Values.triton.image "default" "") | quote }}}
+- {name: MARQUEE_OPERATOR_TRAINER_IMAGE, value: {{ include "marquee.image" (dict "image" .Values.trainer.image "default" .Chart.AppVersion) | quote }}}
+- {name: MARQUEE_OPERATOR_TRAINER_IMAGE_PULL_POLICY, value: {{ .Values.trainer.image.pullPolicy | quote }}}
 - {name: MARQUEE_OPERATOR_WATCH_NAMESPACES, value: {{ join "," .Values.watchNamespaces | quote }}}
 - name: MARQUEE_OPERATOR_POD_NAME
   valueFrom: {fieldRef: {fieldPath: metadata.name}}

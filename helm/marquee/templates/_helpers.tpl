@@ -52,8 +52,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
      tests/api/helm/test_rbac.py fails for one that is missing and for one that nothing uses. */}}
 {{- define "marquee.operatorRules" -}}
 - apiGroups: [marquee.dev]
-  resources: [marketingmodels, modelrevisions, modelapprovals]
+  resources: [marketingmodels, modelapprovals]
   verbs: [list, watch]
+- apiGroups: [marquee.dev]
+  resources: [modelrevisions]
+  verbs: [list, watch, create]
 - apiGroups: [marquee.dev]
   resources: [marketingmodels/status]
   verbs: [patch]
@@ -66,6 +69,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 - apiGroups: [apps]
   resources: [deployments/scale]
   verbs: [patch]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [list, watch, create, delete]
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [list, watch, create, patch, delete]

@@ -8,20 +8,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from marquee.api.schedule import TimeZone
 from marquee.api.types import ApiModel, cel, extension, rules
 
-TimeZone = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=64),
-    Field(
-        json_schema_extra=rules(
-            cel(
-                r"self.matches('^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$')",
-                "must be a name of the IANA time zone database, as Europe/Berlin",
-            )
-        )
-    ),
-]
 ClockTime = Annotated[
     str,
     StringConstraints(max_length=5),

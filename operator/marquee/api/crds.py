@@ -51,6 +51,7 @@ def marketing_model_crd() -> dict[str, Any]:
         _column("Weight", ".status.rollout.weight", "integer"),
         _column("Verdict", ".status.rollout.verdict"),
         _column("Drift", ".status.drift.verdict"),
+        _column("Retraining", ".status.retraining.outcome", priority=1),
         _column("Replicas", ".status.stable.readyReplicas", "integer"),
         _column("Use Case", ".spec.useCase", priority=1),
         _column("Team", ".spec.owner.team", priority=1),
@@ -75,6 +76,7 @@ def model_revision_crd() -> dict[str, Any]:
         _column("Model", ".spec.model"),
         _column("Artifact", ".spec.artifact.uri"),
         _column("Digest", ".spec.artifact.digest", priority=1),
+        _column("Trained By", ".spec.lineage.run", priority=1),
         _column("Description", ".spec.description", priority=1),
         _column("Age", ".metadata.creationTimestamp", "date"),
     ]

@@ -13,6 +13,7 @@ from marquee.api.governance import Governance, GovernanceStatus
 from marquee.api.gpu import Gpu
 from marquee.api.metadata import Metadata
 from marquee.api.resources import ResourceRequirements
+from marquee.api.retraining import Retraining, RetrainingStatus
 from marquee.api.rollout import Rollout
 from marquee.api.rollout_status import RolloutStatus
 from marquee.api.safety import KillSwitch
@@ -291,6 +292,11 @@ _EXTERNAL_RULES: Final = (
         field_path=".killSwitch",
     ),
     cel(
+        "self.serving.class == 'Marquee' || !has(self.retraining)",
+        "with serving.class External somebody else chooses the revision: retraining has no effect",
+        field_path=".retraining",
+    ),
+    cel(
         "self.serving.class == 'Marquee' || (self.scaling.class == 'None' && self.scaling.minReplicas == 1)",
         "with serving.class External somebody else deploys the pods: scaling has no effect",
         field_path=".scaling",
@@ -330,6 +336,7 @@ class MarketingModelSpec(ApiModel):
     drift: Drift | None = Field(default=None, description="Without it what the pods count is compared with nothing.")
     kill_switch: KillSwitch | None = None
     governance: Governance | None = None
+    retraining: Retraining | None = Field(default=None, description="Without it nothing is trained.")
 
     model_config = ApiModel.model_config | {
         "json_schema_extra": rules(
@@ -380,6 +387,12 @@ class MarketingModelSpec(ApiModel):
                 "!self.rollout.analysis.guardrails.exists(one, one.metric == 'SlowRequests')",
                 "the guardrail SlowRequests needs slo.latencyMilliseconds",
                 field_path=".rollout.analysis.guardrails",
+            ),
+            cel(
+                "has(self.drift) || !has(self.retraining) || (!self.retraining.triggers.drift && "
+                "!has(self.retraining.triggers.performance))",
+                "triggers by drift or performance need spec.drift: without it no window is judged",
+                field_path=".retraining.triggers",
             ),
         )
     }
@@ -432,6 +445,7 @@ class MarketingModelStatus(ApiModel):
     rollout: RolloutStatus | None = Field(default=None, description="The newest rollout with steps.")
     drift: DriftStatus | None = Field(default=None, description="What the stable revision's last window has shown.")
     governance: GovernanceStatus | None = Field(default=None, description="Approvals of the wanted revision.")
+    retraining: RetrainingStatus | None = Field(default=None, description="What was trained, and what came of it.")
     replicas: int = 0
     selector: Annotated[str, StringConstraints(max_length=512)] = ""
     url: Annotated[str, StringConstraints(max_length=512)] = ""

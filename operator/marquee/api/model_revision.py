@@ -7,7 +7,9 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, StringConstraints
 
 from marquee.api.metadata import Metadata
-from marquee.api.types import API_VERSION, ApiModel, Text, cel, rules
+from marquee.api.types import API_VERSION, ApiModel, ResourceName, Text, Timestamp, cel, extension, rules
+from marquee.contract.retraining import MAX_METRICS
+from marquee.contract.training import MAX_SEED
 
 ArtifactDigest = Annotated[
     str,
@@ -45,6 +47,40 @@ class Artifact(ApiModel):
     digest: ArtifactDigest
 
 
+Digest = Annotated[
+    str,
+    StringConstraints(max_length=71),
+    Field(
+        json_schema_extra=rules(
+            cel(
+                "self.matches('^sha256:[0-9a-f]{64}$')",
+                "must be sha256: followed by 64 lower-case hexadecimal digits",
+            )
+        )
+    ),
+]
+
+
+class Lineage(ApiModel):
+    """What an artifact came from; written by the operator for what it has trained, or by whoever else trains."""
+
+    run: ResourceName = Field(description="The retraining run.")
+    trigger: Annotated[str, StringConstraints(max_length=128)] = Field(default="", description="What asked for it.")
+    code_digest: Digest | None = Field(default=None, description="Of the trainer's code.")
+    data_digest: Digest | None = Field(default=None, description="Of the rows that were learned from.")
+    window_start: Timestamp | None = Field(default=None, description="No row before it was learned from.")
+    window_end: Timestamp | None = Field(default=None, description="No row from it on was seen.")
+    parent: Digest | None = Field(default=None, description="Artifact of the champion that the run began from.")
+    seed: int | None = Field(default=None, ge=0, le=MAX_SEED, description="Of every random choice.")
+
+
+class RevisionMetric(ApiModel):
+    """One figure."""
+
+    name: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(description="As the trainer calls it.")
+    value: float = Field(description="The candidate's.")
+
+
 class ModelRevisionSpec(ApiModel):
     """Never changes once stored."""
 
@@ -55,6 +91,13 @@ class ModelRevisionSpec(ApiModel):
     ]
     artifact: Artifact
     description: Text = Field(default="", description="One line for people: what is new. Shown by kubectl get -o wide.")
+    lineage: Lineage | None = Field(default=None, description="What the artifact came from.")
+    metrics: tuple[RevisionMetric, ...] = Field(
+        default=(),
+        max_length=MAX_METRICS,
+        description="What the candidate was compared by, on rows that it was not trained on.",
+        json_schema_extra=extension(list_type="map", list_map_keys=["name"]),
+    )
 
     model_config = ApiModel.model_config | {
         "json_schema_extra": rules(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from marquee.api.calendar import TimeZone
+from marquee.api.schedule import TIME_ZONE, Cron, TimeZone
 from marquee.api.types import ApiModel, cel, extension, rules
 
 
@@ -20,36 +20,6 @@ class ScalingClass(StrEnum):
     EXTERNAL = "External"
 
 
-def _field(value: str) -> str:
-    """A cron field: ``*``, ``*/n``, or numbers and ranges of them, separated by commas."""
-    item = f"({value})(-({value}))?"
-    return rf"([*](/[1-9][0-9]?)?|{item}(,{item})*)"
-
-
-_MINUTE, _HOUR = "[0-5]?[0-9]", "[01]?[0-9]|2[0-3]"
-_DAY, _MONTH, _WEEKDAY = "0?[1-9]|[12][0-9]|3[01]", "0?[1-9]|1[0-2]", "[0-6]"
-_CRON = f"^{' '.join(map(_field, (_MINUTE, _HOUR, _DAY, _MONTH, _WEEKDAY)))}$"
-_SHORT_MONTH = "0?[2469]|11"
-
-
-def _never(day: str, month: str) -> str:
-    """Times of every such day, whatever the weekday, in such months only."""
-    return f"^[^ ]+ [^ ]+ ({day})(,({day}))* ({month})(,({month}))* [*]$"
-
-
-_CRON_RULES = (
-    cel(
-        f"self.matches('{_CRON}')",
-        "must be five fields of numbers, as '0 8 * * 1-5': minute, hour, day of the month, month, weekday (0 to 6 from "
-        "Sunday); each is *, */n, or numbers and ranges such as 1,3-5",
-    ),
-    cel(
-        f"!self.matches('{_never('3[01](-3[01])?', '0?2')}') && !self.matches('{_never('31', _SHORT_MONTH)}')",
-        "never comes: no such month has that day",
-    ),
-)
-
-Cron = Annotated[str, StringConstraints(min_length=9, max_length=64), Field(json_schema_extra=rules(*_CRON_RULES))]
 Rate = Annotated[float, Field(ge=0.01, le=1_000_000)]
 
 
@@ -58,10 +28,7 @@ class ScheduledFloor(ApiModel):
 
     start: Cron = Field(description="When it begins, as cron: minute, hour, day of the month, month, weekday.")
     end: Cron = Field(description="When it ends, likewise.")
-    time_zone: TimeZone = Field(
-        default="UTC",
-        description="Name in the IANA database, as Europe/Berlin; daylight saving time is taken into account.",
-    )
+    time_zone: TimeZone = Field(default="UTC", description=TIME_ZONE)
     min_replicas: int = Field(ge=1, le=1000, description="Pods at least meanwhile.")
 
     model_config = ApiModel.model_config | {

@@ -170,12 +170,34 @@ class DriftJudged(Event):
     window_end: AwareDatetime
 
 
+class ComparedFigure(AuditModel):
+    """One metric of the contenders, as text."""
+
+    metric: Text
+    challenger: Text
+    champion: Text = ""
+    baseline: Text = ""
+
+
 class RetrainingChanged(Event):
-    """A retraining started, finished, or was stopped by its gate."""
+    """A retraining started, finished, or was stopped by its gate.
+
+    What starts a run or makes a revision of its candidate comes after its entry. The artifact's digest is a subject.
+    """
 
     KIND = "retraining-changed/v1"
     run: Text
     change: Literal["Started", "Finished", "Failed", "GatePassed", "GateRefused"]
+    model_uid: Text = Field(default="", description="of the MarketingModel: one of the same name made anew is another")
+    trigger: Text = Field(default="", description="its kind and what tells it from others of the kind")
+    window_start: AwareDatetime | None = None
+    window_end: AwareDatetime | None = None
+    seed: int | None = Field(default=None, ge=0)
+    outcome: Text = Field(default="", description="one word: why it failed, or what the gate says")
+    rows: int | None = Field(default=None, ge=0, description="that the figures are of")
+    champion: Text = Field(default="", description="revision that the candidate was compared with")
+    figures: tuple[ComparedFigure, ...] = Field(default=(), max_length=8)
+    code: Text = Field(default="", description="version of the operator")
 
 
 class PolicyChanged(Event):

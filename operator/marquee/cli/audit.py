@@ -111,7 +111,7 @@ def _tail(arguments: argparse.Namespace) -> int:
 def _line(entry: Logged) -> str:
     """Index, time, model, what, who serves from then on, why."""
     predicate = entry.predicate
-    what = str(predicate.get("verdict") or entry.kind)
+    what = str(predicate.get("verdict") or f"{entry.kind} {predicate.get('change', '')}".rstrip())
     late = " (late)" if predicate.get("late") else ""
     told = [in_words(entry.shares), clean(str(predicate.get("reason", "")))]
     words = "; ".join(part for part in told if part)

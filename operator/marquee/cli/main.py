@@ -23,6 +23,7 @@ _PLUGIN: Final = "kubectl-marquee"
 _ROLLOUTS: Final = "marquee.cli.rollouts"
 _AUDIT: Final = "marquee.cli.audit"
 _DRIFT: Final = "marquee.cli.drift"
+_RETRAINING: Final = "marquee.cli.retraining"
 _TRAIN: Final = "marquee.cli.train"
 _RETRAIN: Final = "marquee.cli.retrain"
 _MODULES: Final = {
@@ -108,6 +109,7 @@ def _commands(words: Sequence[str], *, is_plugin: bool) -> list[Command]:
             *rollouts,
             *importlib.import_module(_DRIFT).COMMANDS,
             *importlib.import_module(_AUDIT).COMMANDS,
+            *importlib.import_module(_RETRAINING).COMMANDS,
         ]
     modules = dict.fromkeys(_MODULES.values())
     return [*rollouts, *(command for module in modules for command in importlib.import_module(module).COMMANDS)]

@@ -58,6 +58,7 @@ MODEL_APPROVAL: Final = Kind("marquee.dev", "v1alpha1", "modelapprovals", "Model
 
 DEPLOYMENT: Final = Kind("apps", "v1", "deployments", "Deployment")
 REPLICA_SET: Final = Kind("apps", "v1", "replicasets", "ReplicaSet")
+JOB: Final = Kind("batch", "v1", "jobs", "Job")
 POD: Final = Kind("", "v1", "pods", "Pod")
 SERVICE: Final = Kind("", "v1", "services", "Service")
 SERVICE_ACCOUNT: Final = Kind("", "v1", "serviceaccounts", "ServiceAccount")

@@ -10,6 +10,7 @@ from marquee.control.decide import decide
 from marquee.control.decide.plan import DriftQuestion, Plan
 from marquee.control.observe.observer import Observer
 from marquee.control.report import Reporter
+from marquee.control.retraining import Retrainer
 from marquee.control.snapshot import ModelKey
 
 
@@ -25,6 +26,7 @@ class Reconciler:
     """Says whose integers in the ledger the next decision needs."""
     follow_drift: Callable[[ModelKey, DriftQuestion | None], None] = lambda _key, _question: None
     """Says whose windows of counters it needs."""
+    retrainer: Retrainer | None = None
 
     async def reconcile(self, key: ModelKey) -> float | None:
         """Bring one model a step closer to its spec.
@@ -41,6 +43,9 @@ class Reconciler:
         refusal = await self.actor.act(key, plan)
         self.follow(key, plan.follow)
         self.follow_drift(key, plan.follow_drift)
+        if plan.retraining is not None and self.retrainer is not None:
+            await self.retrainer.carry_out(key, plan.retraining)
+            return 0.0  # whatever came of it: it is a fact of the next decision
         if (plan.probe is not None and refusal is None) or (refusal is not None and refusal.at_once):
             return 0.0  # the answer changes the decision: look again before telling anybody
         await self.reporter.report(snapshot, plan, refusal)

@@ -30,6 +30,12 @@ class Settings:
     triton_image: str = "nvcr.io/nvidia/tritonserver:24.10-py3"
     """Image of Triton for models that ask for it and name none: of the release that Marquee is tested with."""
 
+    trainer_image: str = "marquee/trainer:0.1.0"
+    """Image of retraining runs whose model names none."""
+
+    trainer_image_pull_policy: str = "IfNotPresent"
+    """A tag is expected never to move."""
+
     watch_namespaces: tuple[str, ...] = ()
     """Namespaces to work in, separated by commas; empty: all of them."""
 

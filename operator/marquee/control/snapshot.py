@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 import orjson
 
+from marquee.api.conditions import Reason
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
@@ -155,6 +157,74 @@ class ScaledObjectState:
         return self.child.model
 
 
+class JobPhase(StrEnum):
+    """Where a Job stands."""
+
+    RUNNING = "Running"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """A Job and how it ended."""
+
+    child: Child
+    created: datetime
+    phase: JobPhase
+    finished: datetime | None = None
+    reason: str = ""
+    """The Job controller's, of one that has failed."""
+    message: str = ""
+
+    @property
+    def namespace(self) -> str:
+        """Where it is."""
+        return self.child.namespace
+
+    @property
+    def model(self) -> str:
+        """Whose it is."""
+        return self.child.model
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerPodState:
+    """One pod of a Job, and what it has left."""
+
+    namespace: str
+    name: str
+    model: str
+    job: str
+    created: str
+    exit_code: int | None = None
+    """None while it has not ended."""
+    reason: str = ""
+    """The container runtime's, such as OOMKilled; of one that waits, why."""
+    message: str = ""
+    """The termination message, at most `MAX_MESSAGE_BYTES` of it; of one that waits, the kubelet's."""
+    cut: bool = False
+    """The message is longer than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a step of retraining could not be made. Kept in memory: a restarted operator tries at once."""
+
+    reason: Reason
+    message: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """What a Job takes from the operator when the model leaves it open."""
+
+    image: str = ""
+    image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Keda:
     """The cluster has KEDA; where its ScaledObjects learn of a revision's requests."""
@@ -215,16 +285,28 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class RunMark:
+    """What an entry about a retraining run says; two that say the same are the same."""
+
+    uid: str
+    """Of the MarketingModel."""
+    run: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogReading:
     """What is known of a model's newest entry in the audit log. Kept in memory: a restarted operator asks again."""
 
     newest: Decision | None = None
     """What it says; None: nothing is known."""
     time: datetime | None = None
-    """Of the newest entry."""
+    """Of that entry."""
     failure: str = ""
     """Why the last attempt to enter something failed; empty when it did not."""
     failed_at: datetime | None = None
+    marks: frozenset[RunMark] = frozenset()
+    """What the newest entries say of retraining runs."""
 
     def paid(self, owed: Sequence[Decision]) -> int:
         """How many of the decisions that were acted upon without an entry have one now, in their order.
@@ -287,6 +369,12 @@ class Snapshot:
     """None: the operator enters nothing in an audit log."""
     approvals: tuple[ModelApproval, ...] = ()
     """Of the model, whether or not they count; the oldest first."""
+    jobs: tuple[JobState, ...] = ()
+    """Of retraining."""
+    trainer_pods: tuple[TrainerPodState, ...] = ()
+    trainer: Trainer = field(default_factory=Trainer)
+    trouble: Trouble | None = None
+    """Of the last step of retraining, when it failed."""
 
     def child(self, kind: Kind, name: str) -> Child | None:
         """The stored child of that kind and name."""

@@ -1,4 +1,4 @@
-"""Whether to train again now, and for which reason: the first row that holds. Pure; nothing is started by it yet.
+"""Whether to train again now, and for which reason: the first row that holds. Pure.
 
 A broken feed blocks until data are known to be good again, or a person asks. Whoever asks need not wait for the
 cool-down, but the week's budget and the run in flight are for people too.
@@ -120,6 +120,9 @@ def is_blocked(states: Iterable[DriftState]) -> bool:
 def run_name(model: str, *, data_window: str, code_digest: str, trigger: str) -> str:
     """Name of the run that answers a trigger: an operator that is killed anywhere finds it, and starts no second.
 
+    It is that of the run's Job and of the ModelRevision that may come of it: the model's name, which may have 50
+    characters, a hyphen, and 12 digits.
+
     Args:
         model: ``namespace/name``.
         data_window: that the run learns from.
@@ -128,7 +131,7 @@ def run_name(model: str, *, data_window: str, code_digest: str, trigger: str) ->
 
     """
     words = f"{model}\0{data_window}\0{code_digest}\0{trigger}"
-    name = model.partition("/")[2][:46]
+    name = model.partition("/")[2][:50]
     return f"{name}-{hashlib.sha256(words.encode()).hexdigest()[:12]}"
 
 

@@ -27,7 +27,8 @@ def test_the_help_is_kubectls(desk: Desk) -> None:
     """Usage as the person typed it, without the commands of trainers."""
     done = desk.person().types("--help")
     assert done.stdout.startswith("usage: kubectl marquee ")
-    assert "train" not in done.stdout
+    assert " train " not in done.stdout
+    assert " retrain " in done.stdout
 
 
 @pytest.mark.parametrize("steps", range(1, 5))

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from tests.api.operator.team import Team
 from tests.support.kinds import CHILDREN
+from tests.support.retraining import SPEC, TRAINER_LABEL, a_result, ended
 
 MODEL: Final = "churn"
 _AUTOSCALER: Final = "HorizontalPodAutoscaler"
@@ -73,6 +74,19 @@ class Life:
         self._team.wait(lambda: self._team.names("HTTPRoute") == [], "the route goes")
         self._team.wait(lambda: self._team.names("Service") == [MODEL], "the arm's Service goes")
 
+    def train_again(self) -> None:
+        """A run whose candidate becomes a revision; then the block goes, and its Job with it."""
+        self._serve("churn-2", retraining=SPEC)
+        change = {"metadata": {"annotations": {"marquee.dev/retrain": "now"}}}
+        self._team.edit("MarketingModel", MODEL, change)
+        self._team.wait(self._trainers, "the run has a pod")
+        (run,) = self._team.names("Job")
+        message = a_result(run, model=MODEL, champion="churn-2")
+        self._team.edit("Pod", self._trainers()[0], {"status": ended(message)}, subresource="status")
+        self._team.wait(lambda: run in self._team.names("ModelRevision"), "the candidate is a revision")
+        self._serve("churn-2")
+        self._team.wait(lambda: self._team.names("Job") == [], "the Job goes")
+
     def end(self) -> None:
         """The model is deleted; what belonged to it is for the cluster's garbage collector."""
         self._team.delete("MarketingModel", MODEL)
@@ -81,6 +95,10 @@ class Life:
     def _serve(self, revision: str, **spec: Any) -> None:
         self._team.model(MODEL, revision, **spec)
         self._team.serves(MODEL, revision)
+
+    def _trainers(self) -> list[str]:
+        pods = self._team.objects("Pod")
+        return [pod["metadata"]["name"] for pod in pods if TRAINER_LABEL in pod["metadata"]["labels"]]
 
     def _teams(self) -> set[str]:
         bodies = [body for kind in CHILDREN for body in self._team.objects(kind)]

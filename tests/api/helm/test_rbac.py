@@ -100,6 +100,7 @@ def live(life: Life) -> None:
     life.name_missing_revision_twice()
     life.replace_deployment()
     life.go_through_a_gateway()
+    life.train_again()
     life.end()
 
 

@@ -13,6 +13,7 @@ from marquee.control.decide.syncing import is_in_sync
 from marquee.control.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
+    JOB,
     NETWORK_POLICY,
     POD_DISRUPTION_BUDGET,
     SERVICE,
@@ -21,8 +22,9 @@ from marquee.control.kinds import (
 )
 from marquee.control.observe import transforms
 from marquee.control.render import children, deployment, names, scaling
-from marquee.control.snapshot import Defaults
-from tests.support import samples
+from marquee.control.render.retraining import RunOrder, job, read_order
+from marquee.control.snapshot import Defaults, Trainer
+from tests.support import retraining, samples
 from tests.support.apiserver import Answer, ApiServer
 
 SPECS: dict[str, dict[str, Any]] = {
@@ -172,3 +174,23 @@ def test_that_namespace_refuses_other_pods(server: ApiServer, restricted: str) -
     refused = _create_pod(server, restricted, template)
     assert refused.status == 403
     assert 'violates PodSecurity "restricted:latest"' in refused.message
+
+
+def test_trainers_are_admitted_under_restricted(server: ApiServer, restricted: str) -> None:
+    """The Job of a retraining is stored as it is, and a Pod made from its template passes the same admission."""
+    body = samples.model("churn", revision="churn-1", namespace=restricted, retraining=retraining.SPEC)
+    body["metadata"]["uid"] = "00000000-0000-0000-0000-000000000001"
+    model = MarketingModel.model_validate(body)
+    spec = model.spec.retraining
+    assert spec is not None
+    champion = ModelRevision.model_validate(
+        samples.revision("churn-1", of="churn", namespace=restricted, uri="pvc://claim/churn/1")
+    )
+    order = RunOrder("churn-a", "Manual", "a1", "in words", 7, "s3://models/lead/churn-a", champions=("churn-1",))
+    manifest = job(model, spec, order, [champion], Trainer("registry.example.com/trainer:1", "Always", ("pull",)))
+    stored = server.create(JOB.collection_path(restricted), manifest)
+    assert stored.accepted, stored.message
+    assert read_order(transforms.job(JOB, stored.body).child.annotations[names.ANNOTATION_ORDER]) == order
+    _apply(server, SERVICE_ACCOUNT, children.service_account(model))
+    admitted = _create_pod(server, restricted, manifest["spec"]["template"])
+    assert admitted.accepted, admitted.message

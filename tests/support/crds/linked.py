@@ -43,6 +43,10 @@ def beside_others(item: Any, index: int) -> Any:
             return item | {"type": f"Condition{index}"}
         case {"name": _, "count": _}:
             return item | {"name": f"limit{index}"}
+        case {"name": _, "direction": _} | {"name": _, "value": _}:
+            return item | {"name": f"metric_{index}"}
+        case {"input": _}:
+            return item | {"input": f"input_{index}"}
         case {"weight": _}:
             return item | {"weight": index + 1}
         case {"metric": "Outcome"}:

@@ -80,6 +80,28 @@ _STATUS: Final[Body] = {
         "approvers": ["anna@example.com"],
         "rejected": ["lead-scoring-2024-12-bob: spec.expires: 2024-12-01T00:00:00Z is over"],
     },
+    "retraining": {
+        "since": "2024-11-01T00:00:00Z",
+        "outcome": "GatePassed",
+        "runs": [
+            {
+                "name": "lead-scoring-0123456789ab",
+                "trigger": "Drift",
+                "asked": "lead-scoring-2024-11/20033",
+                "started": "2024-11-22T00:00:00Z",
+                "finished": "2024-11-22T01:00:00Z",
+                "outcome": "GatePassed",
+                "message": "auc is 0.81",
+                "revision": "lead-scoring-0123456789ab",
+            }
+        ],
+        "rows": 12031,
+        "comparison": [{"metric": "auc", "challenger": 0.81, "champion": 0.8, "baseline": 0.7}],
+        "nextAllowed": "2024-11-25T00:00:00Z",
+        "answered": "a1",
+        "feedBlocked": False,
+        "champions": ["lead-scoring-2024-11"],
+    },
     "selector": "marquee.dev/model=lead-scoring",
     "url": "http://lead-scoring.crm.svc",
 }
@@ -113,6 +135,15 @@ _TEXTS: Final[dict[str, Callable[[int], str]]] = {
     "spec.rollout.windows[0].end": lambda length: "16:00" + "0" * (length - 5),
     "spec.drift.calendar[0].start": lambda length: "2026-11-27" + "0" * (length - 10),
     "spec.drift.calendar[0].end": lambda length: "2026-11-30" + "0" * (length - 10),
+    "spec.retraining.artifacts.uri": lambda length: "s3://" + "a" * max(1, length - 5),
+    "spec.retraining.triggers.schedule[0].cron": _cron,
+    "spec.retraining.run.resources.requests.{}": lambda length: "1" * length,
+    "spec.retraining.run.resources.limits.{}": lambda length: "1" * length,
+    "spec.lineage.codeDigest": lambda length: _DIGEST + "0" * (length - 71),
+    "spec.lineage.dataDigest": lambda length: _DIGEST + "0" * (length - 71),
+    "spec.lineage.parent": lambda length: _DIGEST + "0" * (length - 71),
+    "spec.lineage.windowStart": _moment,
+    "spec.lineage.windowEnd": _moment,
     "spec.artifact.uri": lambda length: "s3://" + "a" * max(0, length - 5),
     "spec.artifact.digest": lambda length: _DIGEST + "0" * (length - 71),
     "spec.traffic.pathPrefix": lambda length: "/" + "a" * (length - 1),
@@ -121,13 +152,17 @@ _TEXTS: Final[dict[str, Callable[[int], str]]] = {
     "status.canary.since": _moment,
     "status.rollout.started": _moment,
     "status.drift.window": _moment,
+    "status.retraining.since": _moment,
+    "status.retraining.nextAllowed": _moment,
+    "status.retraining.runs[0].started": _moment,
+    "status.retraining.runs[0].finished": _moment,
     "status.rollout.stepStarted": _moment,
 }
 """Texts of a given length where not every text will do."""
 
 _CLASSES: Final = frozenset({"spec.scaling.class", "spec.serving.class"})
 """Values that each ask for other fields, or for fewer."""
-_SHORTEST: Final = {"spec.artifact.uri": len("s3://a")}
+_SHORTEST: Final = {"spec.artifact.uri": len("s3://a"), "spec.retraining.artifacts.uri": len("s3://a")}
 """Where another rule asks for more than the minimum length."""
 
 

@@ -30,7 +30,7 @@ def test_as_a_plugin_it_is_about_rollouts(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(sys, "argv", ["/usr/local/bin/kubectl-marquee"])
     text = help_of(capsys=capsys)
     assert text.startswith("usage: kubectl marquee ")
-    assert all(f" {word} " in text for word in ROLLOUTS)
+    assert all(f" {word} " in text for word in [*ROLLOUTS, "retrain"])
     assert " train " not in text
 
 

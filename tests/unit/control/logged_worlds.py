@@ -37,13 +37,12 @@ class Log:
     loses_answers: bool = False
     """What is entered is durable, and nobody is told."""
 
-    async def newest_entry(self, model: str) -> LoggedEntry | None:
-        """The last one."""
+    async def newest_entries(self, model: str) -> tuple[LoggedEntry, ...]:
+        """The last ones."""
         assert model == f"{NAMESPACE}/{MODEL}"
         self._require()
-        if not self.raw:
-            return None
-        return LoggedEntry(index=len(self.raw) - 1, entry=base64.b64encode(self.raw[-1]).decode())
+        found = [LoggedEntry(index=index, entry=base64.b64encode(raw).decode()) for index, raw in enumerate(self.raw)]
+        return tuple(reversed(found))
 
     async def append_entry(self, entry: bytes) -> EnteredReply:
         """The next one, and no other."""

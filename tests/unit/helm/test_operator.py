@@ -52,6 +52,7 @@ def test_settings_come_from_their_values() -> None:
                 "image": {"repository": "registry.example.com/predictor", "tag": "2", "pullPolicy": "Always"},
                 "imagePullSecrets": ["one", "two"],
             },
+            "trainer": {"image": {"repository": "registry.example.com/trainer", "tag": "3", "pullPolicy": "Always"}},
             "operator": {
                 "workers": 3,
                 "resyncSeconds": 60,
@@ -68,6 +69,8 @@ def test_settings_come_from_their_values() -> None:
         predictor_image="registry.example.com/predictor:2",
         predictor_image_pull_policy="Always",
         predictor_image_pull_secrets=("one", "two"),
+        trainer_image="registry.example.com/trainer:3",
+        trainer_image_pull_policy="Always",
         watch_namespaces=("growth", "retention"),
         lease_name=chart.RELEASE,
         workers=3,

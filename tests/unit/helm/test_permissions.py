@@ -38,9 +38,12 @@ def test_operator_reaches_no_secrets_and_no_permissions(values: dict[str, Any]) 
 
 
 def test_operator_never_writes_what_people_write() -> None:
-    """The spec of a MarketingModel and whole revisions are read only."""
+    """The spec of a MarketingModel is read only, and so is every revision once it is there."""
     rules = [rule for rule in operator_role()["rules"] if OWN & set(rule["resources"])]
-    assert [rule["verbs"] for rule in rules] == [["list", "watch"]]
+    assert [(rule["resources"], rule["verbs"]) for rule in rules] == [
+        (["marketingmodels"], ["list", "watch"]),
+        (["modelrevisions"], ["list", "watch", "create"]),
+    ]
 
 
 def test_cluster_wide_operator_has_one_cluster_role() -> None:

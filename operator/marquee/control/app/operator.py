@@ -26,6 +26,7 @@ from marquee.control.app.metrics import (
     registry_with,
 )
 from marquee.control.app.pages import serve_pages
+from marquee.control.app.retraining_metrics import RetrainingCollector
 from marquee.control.app.watching import registry_of, watch
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.connection import Connection, connect
@@ -44,9 +45,10 @@ from marquee.control.observe.resources import Resources
 from marquee.control.probe import HttpProber
 from marquee.control.reconciling import Reconciler
 from marquee.control.report import Reporter
+from marquee.control.retraining import Retrainer
 from marquee.control.runtime.queue import QueueSettings, WorkQueue
 from marquee.control.settings import Settings
-from marquee.control.snapshot import Defaults, Keda, ModelKey
+from marquee.control.snapshot import Defaults, Keda, ModelKey, Trainer
 
 log = structlog.get_logger("marquee")
 
@@ -116,9 +118,11 @@ class Operator:
     def _reconciler(self) -> Reconciler:
         prober = HttpProber(self.session, self.settings.probe_timeout_seconds)
         follower, drift_follower, decisions = self.follower, self.drift_follower, self.log
+        retrainer = Retrainer(self.client, self.children, self.resources, decisions)
 
         def forget(key: ModelKey) -> None:
             prober.forget(key)
+            retrainer.forget(key)
             if decisions is not None:
                 decisions.forget(key)
             if follower is not None:
@@ -135,11 +139,14 @@ class Operator:
                 reading=follower.reading if follower is not None else None,
                 drift=drift_follower.reading if drift_follower is not None else lambda _: None,
                 logged=decisions.reading if decisions is not None else None,
+                trainer=_trainer(self.settings),
+                trouble=retrainer.trouble,
                 keda=Keda(self.settings.demand_url, self.settings.demand_authentication),
             ),
             actor=Actor(self.client, self.children, prober, self.ledger, decisions),
             reporter=Reporter(self.client, self.resources),
             forget=forget,
+            retrainer=retrainer,
             follow=follower.follow if follower is not None else lambda _key, _rollout: None,
             follow_drift=drift_follower.follow if drift_follower is not None else lambda _key, _question: None,
         )
@@ -154,7 +161,7 @@ class Operator:
             self.settings.http_host,
             self.settings.http_port,
             unready_because=lambda: self.unready_because(kopf_ready),
-            metrics=registry_with(self.collector, cluster, *self._ledger_metrics()),
+            metrics=registry_with(self.collector, cluster, *self._further_metrics()),
             further=[self._demand_route()],
         )
         registry = registry_of(self.resources, self.connection.access, self.queue.add)
@@ -175,8 +182,10 @@ class Operator:
         token = self.settings.demand_token_path
         return demand_route(meter.demand, Path(token) if token else None)
 
-    def _ledger_metrics(self) -> list[Collector]:
-        found: list[Collector] = [LedgerCollector(self.follower)] if self.follower is not None else []
+    def _further_metrics(self) -> list[Collector]:
+        found: list[Collector] = [RetrainingCollector(self.resources)]
+        if self.follower is not None:
+            found.append(LedgerCollector(self.follower))
         if self.drift_follower is not None:
             found.append(DriftCollector(self.resources, self.drift_follower))
         if self.log is not None:
@@ -276,6 +285,14 @@ def _ledger(settings: Settings, session: aiohttp.ClientSession) -> LedgerClient 
         return None
     token = Path(settings.ledger_token_path) if settings.ledger_token_path else None
     return LedgerClient(session, settings.ledger_url, token)
+
+
+def _trainer(settings: Settings) -> Trainer:
+    return Trainer(
+        image=settings.trainer_image,
+        image_pull_policy=settings.trainer_image_pull_policy,
+        image_pull_secrets=settings.predictor_image_pull_secrets,
+    )
 
 
 def _defaults(settings: Settings) -> Defaults:

@@ -14,6 +14,10 @@
 ``wording``    a row in words
 ``describing`` the status that people read
 ``drifting``   whether the model still sees what it learned from
+``triggering`` what asks for a training, and what the run is told
+``ended``      how a run has ended
+``runs``       the runs of a model, and what comes of one
+``retraining`` the closed loop
 ``syncing``    whether a stored object already says what a manifest wants
 =============  =====================================================================
 """

@@ -16,6 +16,7 @@ from marquee.control.decide.foreseeing import seen_traffic, shortfall_of
 from marquee.control.decide.integers import counts_of
 from marquee.control.decide.judging import evidence_of, forecast_of
 from marquee.control.decide.plan import Notice
+from marquee.control.decide.retraining import LoopPlan, retraining_notices
 from marquee.control.decide.stating import safe_notices, safe_state
 from marquee.control.decide.table import Move, Row
 from marquee.control.decide.wording import Told, realised
@@ -38,7 +39,14 @@ _LOST = (
 
 
 def status_of(
-    snapshot: Snapshot, facts: Facts, row: Row, told: Told, record: RolloutRecord | None, *, owed: int = 0
+    snapshot: Snapshot,
+    facts: Facts,
+    row: Row,
+    told: Told,
+    record: RolloutRecord | None,
+    loop: LoopPlan,
+    *,
+    owed: int = 0,
 ) -> MarketingModelStatus:
     """The whole status; a field that this leaves out is removed by server-side apply.
 
@@ -48,7 +56,7 @@ def status_of(
     now = timestamp(snapshot.now)
     previous = model.status
     stable = _stable_status(snapshot, facts, row, now)
-    drafts = _drafts(snapshot, facts, row, told) + _unrecorded(owed)
+    drafts = _drafts(snapshot, facts, row, told) + ([loop.draft] if loop.draft is not None else []) + _unrecorded(owed)
     name, generation = model.metadata.name, model.metadata.generation
     return MarketingModelStatus(
         observed_generation=generation,
@@ -59,6 +67,7 @@ def status_of(
         rollout=_rollout_status(snapshot, facts, told, record),
         drift=drift_status(snapshot, facts.serving),
         governance=facts.approvals.status() if facts.approvals is not None else None,
+        retraining=loop.status,
         replicas=stable.replicas if stable else 0,
         selector="" if facts.external else f"{names.LABEL_MODEL}={name}",
         url="" if facts.external else f"http://{name}.{model.metadata.namespace}.svc",
@@ -73,6 +82,7 @@ def notices_of(snapshot: Snapshot, row: Row, told: Told, status: MarketingModelS
         *_foreseen(snapshot, status),
         *drift_notices(snapshot, status),
         *safe_notices(snapshot, status),
+        *retraining_notices(snapshot, status),
     )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from marquee.api.conditions import Reason
 from marquee.api.drift import Drift
 from marquee.api.marketing_model import MarketingModelStatus
-from marquee.audit.events import ApprovalChanged, KillSwitchTurned, RolloutStepped, Subject
+from marquee.audit.events import ApprovalChanged, KillSwitchTurned, RetrainingChanged, RolloutStepped, Subject
 from marquee.contract.ledger import RolloutDeclaration
 from marquee.contract.stamping import Stamping
 from marquee.control.kinds import Kind
-from marquee.control.snapshot import Decision
+from marquee.control.snapshot import Decision, RunMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,25 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class RunEntry:
+    """What the audit log must have of a retraining run before the writes that follow, unless it is there already."""
+
+    mark: RunMark
+    event: RetrainingChanged
+    """Without actor and version, which whoever enters it adds."""
+    subjects: tuple[Subject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainingStep:
+    """What retraining does next: entries, then at most one object that is made once and never changed."""
+
+    entries: tuple[RunEntry, ...]
+    kind: Kind | None = None
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A Kubernetes event for people."""
 
@@ -126,3 +145,5 @@ class Plan:
     follow: str | None = None
     """The rollout whose integers in the ledger the next decision needs."""
     follow_drift: DriftQuestion | None = None
+    retraining: RetrainingStep | None = None
+    """Apart from all else: serving never waits for it, and its failure is no refusal of the plan."""

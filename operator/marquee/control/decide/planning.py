@@ -16,6 +16,7 @@ from marquee.control.decide.drifting import question_of
 from marquee.control.decide.facts import Facts, gather
 from marquee.control.decide.incidents import turning
 from marquee.control.decide.plan import Apply, Delete, Plan, Probe, Scale
+from marquee.control.decide.retraining import LoopPlan, plan_retraining
 from marquee.control.decide.rollouts import next_look
 from marquee.control.decide.scaling import has_foreign_scaler, may_be_scaled, scaled_arms, unwanted_autoscalers
 from marquee.control.decide.syncing import is_in_sync
@@ -71,7 +72,8 @@ def decide(snapshot: Snapshot) -> Plan:
     quiet = not log.entries and not log.due
     turn = turning(snapshot, facts, row, record, quiet=quiet)
     signed = approving(snapshot, facts, row, quiet=quiet and not turn.entries and not turn.due)
-    status = status_of(snapshot, facts, row, told, record, owed=log.owed)
+    loop = plan_retraining(snapshot, facts, row)
+    status = status_of(snapshot, facts, row, told, record, loop, owed=log.owed)
     return Plan(
         status=status,
         declare=declaration(snapshot, facts, row, record),
@@ -80,12 +82,15 @@ def decide(snapshot: Snapshot) -> Plan:
         applies=tuple(_applies(snapshot, facts, row, record, Owed(log.debts, turn.memory, signed.memory))),
         scales=tuple(_scales(snapshot, facts, row)),
         probe=_probe(snapshot, facts) if Move.PROBE in row.moves else None,
-        deletes=tuple(_deletes(snapshot, facts, row, record)),
+        deletes=(*_deletes(snapshot, facts, row, record), *loop.deletes),
         end_stamping=end_stamping(snapshot, record),
         notices=notices_of(snapshot, row, told, status),
-        requeue_after_seconds=_requeue_after(snapshot, facts, row, record, is_due=log.due or turn.due or signed.due),
+        requeue_after_seconds=_requeue_after(
+            snapshot, facts, row, record, loop, is_due=log.due or turn.due or signed.due
+        ),
         follow=follow(snapshot, record),
         follow_drift=question_of(snapshot, facts.serving),
+        retraining=loop.step,
     )
 
 
@@ -293,11 +298,11 @@ def _unwanted_routes(snapshot: Snapshot, facts: Facts) -> Iterator[Child]:
 
 
 def _requeue_after(
-    snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, *, is_due: bool
+    snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, loop: LoopPlan, *, is_due: bool
 ) -> float | None:
-    """Only what no event announces: the end of a drain, the next probe, a step's time, that KEDA is installed, and a
-    word to the ledger that may not have been heard."""
-    waits = []
+    """Only what no event announces: the end of a drain, the next probe, a step's time, that KEDA is installed, a word
+    to the ledger that may not have been heard, and a moment of retraining."""
+    waits = list(loop.waits)
     if is_due:
         waits.append(SAID_AGAIN_SECONDS if snapshot.audit is not None and snapshot.audit.failure else 0.0)
     if snapshot.model.spec.scaling.class_ is ScalingClass.KEDA and snapshot.keda is None:

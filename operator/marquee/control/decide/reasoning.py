@@ -118,15 +118,20 @@ def question_of(snapshot: Snapshot, facts: Facts) -> str:
 
 def subjects_of(snapshot: Snapshot, decision: Decision) -> tuple[Subject, ...]:
     """The artifacts' digests of all who serve, and that of the spec by which it was decided."""
-    metadata = snapshot.model.metadata
-    spec = hashlib.sha256(snapshot.model.spec.model_dump_json(by_alias=True).encode()).hexdigest()
-    subjects = [Subject(name=f"spec/{metadata.name}/{metadata.generation}", sha256=spec)]
+    subjects = [spec_subject(snapshot)]
     for name, _ in decision.shares:
         revision = snapshot.revision(name)
         if revision is not None and revision.spec.artifact.digest.startswith(_DIGEST):
             digest = revision.spec.artifact.digest.removeprefix(_DIGEST)
             subjects.append(Subject(name=f"revision/{name}", sha256=digest))
     return tuple(subjects)
+
+
+def spec_subject(snapshot: Snapshot) -> Subject:
+    """The spec by which something was decided."""
+    metadata = snapshot.model.metadata
+    spec = hashlib.sha256(snapshot.model.spec.model_dump_json(by_alias=True).encode()).hexdigest()
+    return Subject(name=f"spec/{metadata.name}/{metadata.generation}", sha256=spec)
 
 
 def shares_of(shares: tuple[tuple[str, int], ...]) -> tuple[Share, ...]:

@@ -33,6 +33,8 @@ _SLICE: Final = 20
 """Rollouts that are read in one go. A thousand at once take a good part of a second, in which nothing else of the
 operator would run, such as the renewal of its Lease."""
 _MAX_DETAIL: Final = 300
+_NEWEST_ENTRIES: Final = 50
+"""The newest decision about traffic is among them, and all that a run that is not settled has: those are three."""
 _CHUNK_BYTES: Final = 64 * 1024
 _PROBLEM_TYPE: Final = "urn:marquee:problem:"
 
@@ -146,16 +148,16 @@ class LedgerClient:
         _expect(answer, HTTPStatus.OK)
         return await asyncio.to_thread(_read, answer, DriftReply), answer.etag
 
-    async def newest_entry(self, model: str) -> LoggedEntry | None:
-        """A model's newest entry in the audit log; None when it has none.
+    async def newest_entries(self, model: str) -> tuple[LoggedEntry, ...]:
+        """A model's newest entries in the audit log, the newest first.
 
         Raises:
             LedgerError: as the tree says.
 
         """
-        answer = await self._send("GET", f"{AUDIT_MODELS_PATH}/{model}?limit=1")
+        answer = await self._send("GET", f"{AUDIT_MODELS_PATH}/{model}?limit={_NEWEST_ENTRIES}")
         _expect(answer, HTTPStatus.OK)
-        return next(iter(_read(answer, AuditEntriesReply).entries), None)
+        return _read(answer, AuditEntriesReply).entries
 
     async def append_entry(self, entry: bytes) -> EnteredReply:
         """Enter a signed entry; returns when it is durable. Sending the same again changes nothing.

@@ -8,22 +8,30 @@ before its answer was lost.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from marquee.audit.errors import AuditError
-from marquee.audit.events import ApprovalChanged, KillSwitchTurned, RolloutStepped, Stamp
+from marquee.audit.events import (
+    ApprovalChanged,
+    Event,
+    KillSwitchTurned,
+    RetrainingChanged,
+    RolloutStepped,
+    Stamp,
+)
 from marquee.audit.keys import PrivateKey
 from marquee.audit.statements import Statement, read_entry, read_stamp, write_entry
 from marquee.contract.audit import EnteredReply, LoggedEntry
-from marquee.control.decide.plan import Entry
+from marquee.control.decide.plan import Entry, RunEntry
 from marquee.control.ledger.errors import LedgerError, LedgerNotUnderstoodError, OutOfSequenceError
 from marquee.control.runtime.clock import utc_now
-from marquee.control.snapshot import Decision, LogReading, ModelKey
+from marquee.control.snapshot import Decision, LogReading, ModelKey, RunMark
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +39,8 @@ log = structlog.get_logger(__name__)
 class AuditClient(Protocol):
     """The part of `LedgerClient` that is about the audit log."""
 
-    async def newest_entry(self, model: str) -> LoggedEntry | None:
-        """A model's newest entry. Raises `LedgerError`."""
+    async def newest_entries(self, model: str) -> tuple[LoggedEntry, ...]:
+        """A model's newest entries, the newest first. Raises `LedgerError`."""
         ...
 
     async def append_entry(self, entry: bytes) -> EnteredReply:
@@ -56,6 +64,14 @@ class _Newest:
     index: int | None = None
     time: datetime | None = None
     decision: Decision | None = None
+    decided: datetime | None = None
+    """Time of the entry that says so: entries about retraining may follow it."""
+    marks: frozenset[RunMark] = frozenset()
+
+    @property
+    def reading(self) -> LogReading:
+        """As decisions see it."""
+        return LogReading(self.decision, self.decided, marks=self.marks)
 
 
 @dataclass(slots=True)
@@ -82,7 +98,7 @@ class DecisionLog:
         newest, (failure, at) = self._newest.get(key), self._failed.get(key, ("", None))
         if newest is None:
             return LogReading(failure=failure, failed_at=at)
-        return LogReading(newest.decision, newest.time, failure, at)
+        return replace(newest.reading, failure=failure, failed_at=at)
 
     def forget(self, key: ModelKey) -> None:
         """The model is gone."""
@@ -96,12 +112,19 @@ class DecisionLog:
             LedgerError: it is not to be had, or refuses. Some may have been entered; entering them again finds them.
 
         """
+        await self._safely(key, partial(self._enter, key, entries))
+
+    async def enter_runs(self, key: ModelKey, entries: Sequence[RunEntry]) -> None:
+        """The same of entries about retraining. Raises like `enter`."""
+        await self._safely(key, partial(self._enter_runs, key, entries))
+
+    async def _safely(self, key: ModelKey, enter: Callable[[], Awaitable[None]]) -> None:
         try:
             try:
-                await self._enter(key, entries)
+                await enter()
             except OutOfSequenceError:  # another operator led meanwhile, or an answer was lost
                 self._newest.pop(key, None)
-                await self._enter(key, entries)
+                await enter()
         except LedgerError as error:
             self.failures += 1
             self._newest.pop(key, None)
@@ -113,22 +136,37 @@ class DecisionLog:
 
     async def _enter(self, key: ModelKey, entries: Sequence[Entry]) -> None:
         newest = self._newest.get(key) or await self._look(key)
-        for entry in entries[_known(LogReading(newest.decision, newest.time), entries) :]:
+        for entry in entries[_known(newest.reading, entries) :]:
             newest = await self._append(key, newest, entry)
+            newest = replace(newest, decision=entry.decision, decided=newest.time)
+        self._newest[key] = newest
+
+    async def _enter_runs(self, key: ModelKey, entries: Sequence[RunEntry]) -> None:
+        newest = self._newest.get(key) or await self._look(key)
+        for entry in entries:
+            if entry.mark not in newest.marks:
+                newest = await self._append(key, newest, entry)
+                newest = replace(newest, marks=newest.marks | {entry.mark})
         self._newest[key] = newest
 
     async def _look(self, key: ModelKey) -> _Newest:
-        found = await self.client.newest_entry("/".join(key))
-        if found is None:
+        found = await self.client.newest_entries("/".join(key))
+        if not found:
             return _Newest()
         try:
-            entry = base64.b64decode(found.entry, validate=True)
-            stamp = read_stamp(entry, f"entry {found.index}")
+            entries = [base64.b64decode(one.entry, validate=True) for one in found]
+            stamps = [read_stamp(entry, f"entry {one.index}") for entry, one in zip(entries, found, strict=True)]
         except (AuditError, ValueError) as error:
-            raise LedgerNotUnderstoodError(f"the newest entry of {'/'.join(key)} cannot be read: {error}") from error
-        return _Newest(stamp.sequence, found.index, stamp.time, _decision_in(entry))
+            raise LedgerNotUnderstoodError(f"the newest entries of {'/'.join(key)} cannot be read: {error}") from error
+        events = [_event_in(entry) for entry in entries]
+        marks = frozenset(_mark_of(event) for event in events if isinstance(event, RetrainingChanged))
+        newest = _Newest(stamps[0].sequence, found[0].index, stamps[0].time, marks=marks)
+        if (last := _last_decision(events)) is None:
+            return newest
+        number, decision = last
+        return replace(newest, decision=decision, decided=stamps[number].time)
 
-    async def _append(self, key: ModelKey, newest: _Newest, entry: Entry) -> _Newest:
+    async def _append(self, key: ModelKey, newest: _Newest, entry: Entry | RunEntry) -> _Newest:
         stamp = self._stamp(key, newest)
         event = entry.event.model_copy(update={"actor": self.author.actor, "code": self.author.code})
         try:
@@ -137,7 +175,7 @@ class DecisionLog:
             raise LedgerNotUnderstoodError(f"the entry of {'/'.join(key)}: {error}") from error
         reply = await self.client.append_entry(written)
         self.entered += 1
-        return _Newest(stamp.sequence, reply.index, stamp.time, entry.decision)
+        return replace(newest, sequence=stamp.sequence, index=reply.index, time=stamp.time)
 
     def _stamp(self, key: ModelKey, newest: _Newest) -> Stamp:
         """A clock that went back gives the time of the entry before, and says so."""
@@ -162,12 +200,29 @@ def _known(newest: LogReading, entries: Sequence[Entry]) -> int:
     return newest.paid(late)
 
 
-def _decision_in(entry: bytes) -> Decision | None:
-    """Where an entry of this version leads; None for another kind, which no decision of ours is."""
+def _event_in(entry: bytes) -> Event | None:
+    """What an entry of this version says; None for one of another version."""
     try:
-        event = read_entry(entry).event
+        return read_entry(entry).event
     except AuditError:
         return None
+
+
+def _last_decision(events: Sequence[Event | None]) -> tuple[int, Decision] | None:
+    """The newest decision, and which of the entries it is: only those about retraining may follow it."""
+    for number, event in enumerate(events):
+        if not isinstance(event, RetrainingChanged):
+            decision = _decision_of(event)
+            return (number, decision) if decision is not None else None
+    return None
+
+
+def _mark_of(event: RetrainingChanged) -> RunMark:
+    return RunMark(event.model_uid, event.run, event.change)
+
+
+def _decision_of(event: Event | None) -> Decision | None:
+    """Where it leads; None for another kind, which no decision of ours is."""
     if isinstance(event, KillSwitchTurned) and event.turned is not None:
         at, stage = event.turned.isoformat(timespec="milliseconds"), "Engaged" if event.engaged else "Lifted"
         return Decision(f"kill-switch@{at}", 0, stage, (), event.model_uid)

@@ -14,6 +14,7 @@ from marquee.control.kinds import (
     DEPLOYMENT,
     HORIZONTAL_POD_AUTOSCALER,
     HTTP_ROUTE,
+    JOB,
     NETWORK_POLICY,
     POD,
     POD_DISRUPTION_BUDGET,
@@ -23,8 +24,17 @@ from marquee.control.kinds import (
     Kind,
 )
 from marquee.control.observe import transforms
-from marquee.control.render.names import MANAGED_SELECTOR
-from marquee.control.snapshot import Child, DeploymentState, ModelKey, PodState, RouteState, ScaledObjectState
+from marquee.control.render.names import MANAGED_SELECTOR, TRAINER_SELECTOR
+from marquee.control.snapshot import (
+    Child,
+    DeploymentState,
+    JobState,
+    ModelKey,
+    PodState,
+    RouteState,
+    ScaledObjectState,
+    TrainerPodState,
+)
 
 PLAIN_KINDS = (SERVICE, SERVICE_ACCOUNT, POD_DISRUPTION_BUDGET, NETWORK_POLICY, HORIZONTAL_POD_AUTOSCALER)
 
@@ -52,6 +62,8 @@ class Owned:
     others: tuple[Child, ...]
     route: RouteState | None = None
     scaled_objects: tuple[ScaledObjectState, ...] = ()
+    jobs: tuple[JobState, ...] = ()
+    trainer_pods: tuple[TrainerPodState, ...] = ()
 
 
 _OPTIONAL: Final = (HTTP_ROUTE, SCALED_OBJECT)
@@ -60,6 +72,7 @@ _OPTIONAL: Final = (HTTP_ROUTE, SCALED_OBJECT)
 _TRANSFORMS: Final[Mapping[Kind, Callable[[Kind, dict[str, Any]], Managed]]] = {
     DEPLOYMENT: transforms.deployment,
     POD: transforms.pod,
+    JOB: transforms.job,
     HTTP_ROUTE: transforms.route,
     SCALED_OBJECT: transforms.scaled_object,
 }
@@ -81,7 +94,19 @@ class Children:
         self._on_change = on_change
         self._informers: dict[Kind, dict[str | None, Informer[Any]]] = {
             kind: {scope: self._informer(connection, kind, scope) for scope in namespaces or (None,)}
-            for kind in (DEPLOYMENT, POD, *_OPTIONAL, *PLAIN_KINDS)
+            for kind in (DEPLOYMENT, POD, JOB, *_OPTIONAL, *PLAIN_KINDS)
+        }
+        self._trainers: dict[str | None, Informer[TrainerPodState]] = {
+            scope: Informer(
+                connection,
+                POD,
+                label_selector=TRAINER_SELECTOR,
+                namespace=scope,
+                transform=partial(transforms.trainer_pod, POD),
+                index=transforms.trained_model_of,
+                on_change=self._changed,
+            )
+            for scope in namespaces or (None,)
         }
 
     async def run(self) -> None:
@@ -97,7 +122,8 @@ class Children:
 
     def informers(self) -> list[Informer[Any]]:
         """All of them, for probes and metrics."""
-        return [informer for scopes in self._informers.values() for informer in scopes.values()]
+        found = [informer for scopes in self._informers.values() for informer in scopes.values()]
+        return [*found, *self._trainers.values()]
 
     def of(self, namespace: str, model: str, *, owner_uid: str) -> Owned:
         """A model's children. What a former model of the same name has left behind is not among them."""
@@ -108,12 +134,16 @@ class Children:
         ]
         scaled: list[ScaledObjectState] = self._scope(SCALED_OBJECT, namespace).select(namespace, model)
         routes: list[RouteState] = self._scope(HTTP_ROUTE, namespace).select(namespace, model)
+        jobs: list[JobState] = self._scope(JOB, namespace).select(namespace, model)
+        trainers = self._trainers[namespace if namespace in self._trainers else None]
         return Owned(
             deployments=tuple(state for state in deployments if state.child.owner_uid == owner_uid),
             pods=tuple(pods),
             others=tuple(child for child in others if child.owner_uid == owner_uid),
             route=next((state for state in routes if state.child.owner_uid == owner_uid), None),
             scaled_objects=tuple(state for state in scaled if state.child.owner_uid == owner_uid),
+            jobs=tuple(state for state in jobs if state.child.owner_uid == owner_uid),
+            trainer_pods=tuple(trainers.select(namespace, model)),
         )
 
     def pods_of(self, namespace: str, model: str) -> list[PodState]:

@@ -18,6 +18,8 @@ from marquee.control.snapshot import (
     ProbeResult,
     Reading,
     Snapshot,
+    Trainer,
+    Trouble,
 )
 
 
@@ -36,6 +38,10 @@ class Observer:
     """What the ledger's windows say of a model's drift."""
     logged: Callable[[ModelKey], LogReading] | None = None
     """What is known of a model's newest entry; None: there is no audit log."""
+    trainer: Trainer = field(default_factory=Trainer)
+    """What retraining runs take from the operator."""
+    trouble: Callable[[ModelKey], Trouble | None] = lambda _: None
+    """Why the last step of retraining could not be made."""
     keda: Keda = field(default_factory=Keda)
     """How ScaledObjects learn of requests, where the cluster has KEDA."""
 
@@ -66,6 +72,10 @@ class Observer:
             drift=self.drift(key),
             scaled_objects=owned.scaled_objects,
             approvals=self.resources.approvals_of(namespace, name),
+            jobs=owned.jobs,
+            trainer_pods=owned.trainer_pods,
+            trainer=self.trainer,
+            trouble=self.trouble(key),
             audit=self.logged(key) if self.logged is not None else None,
             keda=self.keda if self.children.serves(SCALED_OBJECT) else None,
         )

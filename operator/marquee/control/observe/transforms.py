@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from marquee.api.types import GROUP
+from marquee.contract.training import MAX_MESSAGE_BYTES
 from marquee.control.kinds import Kind
 from marquee.control.render.acceptance import is_behind, why_not_accepted
-from marquee.control.render.names import CONTAINER, LABEL_MODEL, LABEL_REVISION, SIDECAR
-from marquee.control.snapshot import Child, DeploymentState, PodState, RouteState, ScaledObjectState
+from marquee.control.render.names import CONTAINER, LABEL_MODEL, LABEL_REVISION, LABEL_TRAINS, SIDECAR
+from marquee.control.snapshot import (
+    Child,
+    DeploymentState,
+    JobPhase,
+    JobState,
+    PodState,
+    RouteState,
+    ScaledObjectState,
+    TrainerPodState,
+)
 
 _MESSAGE_LIMIT = 4096
 _ANNOTATION_PREFIX = f"{GROUP}/"
@@ -72,6 +83,53 @@ def scaled_object(kind: Kind, body: dict[str, Any]) -> ScaledObjectState:
     words = " ".join(ready[key] for key in ("reason", "message") if ready.get(key))
     trouble = "" if ready.get("status") == "True" else words[:_MESSAGE_LIMIT] or None
     return ScaledObjectState(child=child(kind, body), trouble=trouble)
+
+
+def job(kind: Kind, body: dict[str, Any]) -> JobState:
+    """A Job with how it ended."""
+    conditions = {condition["type"]: condition for condition in (body.get("status") or {}).get("conditions") or ()}
+    for phase in (JobPhase.COMPLETE, JobPhase.FAILED):
+        ended = conditions.get(phase.value, {})
+        if ended.get("status") == "True":
+            break
+    else:
+        phase, ended = JobPhase.RUNNING, {}
+    finished = ended.get("lastTransitionTime")
+    return JobState(
+        child=child(kind, body),
+        created=datetime.fromisoformat(body["metadata"]["creationTimestamp"]),
+        phase=phase,
+        finished=datetime.fromisoformat(finished) if finished else None,
+        reason=ended.get("reason", ""),
+        message=ended.get("message", "")[:_MESSAGE_LIMIT],
+    )
+
+
+def trainer_pod(_: Kind, body: dict[str, Any]) -> TrainerPodState:
+    """A trainer's pod with what it has left. However long a message is, no more than a kubelet keeps is kept here."""
+    metadata, status = body["metadata"], body.get("status") or {}
+    labels = metadata.get("labels") or {}
+    container: dict[str, Any] = next(iter(status.get("containerStatuses") or ()), {})
+    state = container.get("state") or {}
+    terminated, waiting = state.get("terminated"), state.get("waiting") or {}
+    told = (terminated or waiting).get("message") or ""
+    kept = told[: MAX_MESSAGE_BYTES + 1].encode()
+    return TrainerPodState(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        model=trained_model_of(body) or "",
+        job=labels.get("batch.kubernetes.io/job-name", ""),
+        created=metadata.get("creationTimestamp", ""),
+        exit_code=terminated.get("exitCode") if terminated else None,
+        reason=(terminated or waiting).get("reason", "") or status.get("reason", ""),
+        message=kept[:MAX_MESSAGE_BYTES].decode(errors="ignore"),
+        cut=len(kept) > MAX_MESSAGE_BYTES,
+    )
+
+
+def trained_model_of(body: dict[str, Any]) -> str | None:
+    """The model that a trainer's pod works for."""
+    return (body["metadata"].get("labels") or {}).get(LABEL_TRAINS)
 
 
 def pod(_: Kind, body: dict[str, Any]) -> PodState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -17,19 +18,19 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from marquee import VERSION
-from marquee.audit.events import RolloutStepped, Share, Stamp, Subject, TrafficChanging
+from marquee.audit.events import RetrainingChanged, RolloutStepped, Share, Stamp, Subject, TrafficChanging
 from marquee.audit.keys import PrivateKey, Use
 from marquee.audit.statements import Statement, read_entry, write_entry
 from marquee.audit.verify_offline import verify
 from marquee.contract.audit_paths import AUDIT_ENTRIES_PATH, AUDIT_POLICY_PATH, AUDIT_PROOFS_PATH
 from marquee.control.app.auditing import decision_log
 from marquee.control.app.metrics import AuditCollector
-from marquee.control.decide.plan import Entry
+from marquee.control.decide.plan import Entry, RunEntry
 from marquee.control.ledger.client import LedgerClient
 from marquee.control.ledger.entering import Author, DecisionLog
 from marquee.control.ledger.errors import LedgerError, LedgerRefusedError, LedgerUnavailableError
 from marquee.control.settings import Settings, SettingsError
-from marquee.control.snapshot import Decision
+from marquee.control.snapshot import Decision, RunMark
 from tests.support.ledger import Ledger, keeping_a_log, settings_of
 
 KEY: Final = ("growth", "lead")
@@ -266,3 +267,40 @@ def test_the_version_is_the_packages() -> None:
     """Images have the folder and not the package, so it is written twice."""
     project = (Path(__file__).resolve().parents[4] / "pyproject.toml").read_text(encoding="utf-8")
     assert f'\nversion = "{VERSION}"\n' in project
+
+
+def of_run(run: str, change: str) -> RunEntry:
+    """One entry about a retraining run."""
+    event = RetrainingChanged.model_validate({"actor": "", "run": run, "change": change, "model_uid": "uid-model"})
+    return RunEntry(RunMark("uid-model", run, change), event, (SUBJECT,))
+
+
+async def test_runs_and_traffic_are_numbered_together_and_known_apart(hand: Callable[[], DecisionLog]) -> None:
+    """Whoever takes over finds where traffic was led last, behind all that was entered about runs since, and enters
+    nothing of either a second time."""
+    first = hand()
+    await first.enter(KEY, [step(5)])
+    await first.enter_runs(KEY, [of_run("lead-a", "Started")])
+    await first.enter_runs(KEY, [of_run("lead-a", "Finished"), of_run("lead-a", "GatePassed")])
+    assert first.entered == 4
+    second = hand()
+    assert second.reading(KEY).marks == frozenset()
+    await second.enter_runs(KEY, [of_run("lead-a", "Finished"), of_run("lead-a", "GatePassed")])
+    await second.enter(KEY, [step(5)])
+    assert second.entered == 0
+    known = second.reading(KEY)
+    assert known.newest == step(5).decision
+    assert {mark.change for mark in known.marks} == {"Started", "Finished", "GatePassed"}
+    await second.enter_runs(KEY, [of_run("lead-b", "Started")])
+    await second.enter(KEY, [step(10)])
+    newest = await second.client.newest_entries("/".join(KEY))
+    assert [read_entry(base64.b64decode(one.entry)).stamp.sequence for one in newest] == [6, 5, 4, 3, 2, 1]
+
+
+async def test_a_run_is_known_by_its_model(hand: Callable[[], DecisionLog]) -> None:
+    """One of a model that was made anew under the same name is another."""
+    log = hand()
+    await log.enter_runs(KEY, [of_run("lead-a", "Started")])
+    other = of_run("lead-a", "Started")
+    await log.enter_runs(KEY, [RunEntry(RunMark("uid-other", "lead-a", "Started"), other.event, other.subjects)])
+    assert log.entered == 2

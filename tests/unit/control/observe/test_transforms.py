@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from marquee.control.kinds import DEPLOYMENT, POD, SERVICE
+from marquee.control.kinds import DEPLOYMENT, JOB, POD, SERVICE
 from marquee.control.observe import transforms
+from marquee.control.snapshot import JobPhase, TrainerPodState
 
 METADATA = {
     "name": "churn-1",
@@ -230,3 +231,67 @@ def test_a_sidecar_that_is_ready_is_not_looked_at() -> None:
     ready = PULLING | {"ready": True}
     state = transforms.pod(POD, _pod(containerStatuses=[WAITING], initContainerStatuses=[ready]))
     assert (state.container, state.waiting_reason) == ("predictor", "PodInitializing")
+
+
+def trainer(container: dict[str, Any] | None = None, **status: Any) -> TrainerPodState:
+    """A trainer's pod in that state."""
+    labels = {"marquee.dev/trains": "churn", "batch.kubernetes.io/job-name": "churn-a"}
+    statuses = {"containerStatuses": [{"name": "trainer", "state": container}]} if container is not None else {}
+    return transforms.trainer_pod(POD, {"metadata": METADATA | {"labels": labels}, "status": statuses | status})
+
+
+@pytest.mark.parametrize(
+    ("message", "kept", "cut"),
+    [
+        ("", 0, False),
+        ("x" * 4_096, 4_096, False),
+        ("x" * 4_097, 4_096, True),
+        ("é" * 2_048, 4_096, False),
+        ("é" * 2_049, 4_096, True),
+        ("x" + "é" * 2_048, 4_095, True),
+        ("x" * 10_000_000, 4_096, True),
+    ],
+)
+def test_no_more_of_a_message_is_kept_than_a_kubelet_keeps(message: str, kept: int, cut: bool) -> None:
+    """Bytes, not characters; and it is known that there was more."""
+    found = trainer({"terminated": {"exitCode": 0, "reason": "Completed", "message": message}})
+    assert (len(found.message.encode()), found.cut, found.exit_code) == (kept, cut, 0)
+
+
+def test_a_trainer_that_waits_says_why() -> None:
+    """The kubelet's words; and one that has only been evicted has those of its status."""
+    waits = trainer({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})
+    assert (waits.reason, waits.message, waits.exit_code, waits.job) == (
+        "ImagePullBackOff",
+        "no such image",
+        None,
+        "churn-a",
+    )
+    assert trainer(reason="Evicted").reason == "Evicted"
+    assert trainer().message == ""
+
+
+@pytest.mark.parametrize(
+    ("conditions", "phase", "reason"),
+    [
+        ([], JobPhase.RUNNING, ""),
+        ([{"type": "FailureTarget", "status": "True", "reason": "PodFailurePolicy"}], JobPhase.RUNNING, ""),
+        ([{"type": "Complete", "status": "False"}], JobPhase.RUNNING, ""),
+        (
+            [{"type": "SuccessCriteriaMet", "status": "True"}, {"type": "Complete", "status": "True"}],
+            JobPhase.COMPLETE,
+            "",
+        ),
+        ([{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}], JobPhase.FAILED, "DeadlineExceeded"),
+    ],
+)
+def test_a_job_is_over_when_its_controller_says_so(
+    conditions: list[dict[str, Any]], phase: JobPhase, reason: str
+) -> None:
+    """And not before: its pods may still be there."""
+    told = [one | {"lastTransitionTime": "2024-11-22T12:00:00Z"} for one in conditions]
+    metadata = METADATA | {"creationTimestamp": "2024-11-22T11:00:00Z"}
+    state = transforms.job(JOB, {"metadata": metadata, "spec": {}, "status": {"conditions": told}})
+    assert (state.phase, state.reason, state.model) == (phase, reason, "churn")
+    assert (state.finished is None) == (phase is JobPhase.RUNNING)
+    assert state.created.isoformat() == "2024-11-22T11:00:00+00:00"

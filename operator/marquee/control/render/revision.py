@@ -1,0 +1,49 @@
+"""The ModelRevision of a candidate that has passed its gate: what it is, and all that it came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marquee.api.marketing_model import MarketingModel
+from marquee.api.model_revision import Artifact, Lineage, ModelRevision, ModelRevisionSpec, RevisionMetric
+from marquee.api.retraining import Gate
+from marquee.api.types import API_VERSION, timestamp
+from marquee.contract.retraining import RetrainingResult
+from marquee.control.render import names
+from marquee.control.render.retraining import RunOrder
+
+
+def candidate(model: MarketingModel, gate: Gate, order: RunOrder, result: RetrainingResult) -> dict[str, Any]:
+    """The manifest. It carries the labels that the model tracks, and nobody owns it: it outlives its Job and model."""
+    window = (order.window_start, order.window_end)
+    start, end = (timestamp(moment) if moment is not None else None for moment in window)
+    lineage = Lineage(
+        run=order.run,
+        trigger=order.key[:128],
+        code_digest=result.code_digest,
+        data_digest=result.data_digest,
+        window_start=start,
+        window_end=end,
+        parent=result.parent,
+        seed=result.seed,
+    )
+    scores = result.comparison.challenger
+    spec = ModelRevisionSpec(
+        model=model.metadata.name,
+        artifact=Artifact(uri=result.uri, digest=result.digest),
+        description=f"trained by {order.trigger}: {order.why}"[:1024],
+        lineage=lineage,
+        metrics=tuple(RevisionMetric(name=one.name, value=scores[one.name]) for one in gate.metrics),
+    )
+    reference = model.spec.revision
+    track = reference.track if reference is not None else None
+    return {
+        "apiVersion": API_VERSION,
+        "kind": ModelRevision.KIND,
+        "metadata": {
+            "name": order.run,
+            "namespace": model.metadata.namespace,
+            "labels": {**(track.match_labels if track is not None else {}), names.LABEL_RUN: order.run},
+        },
+        "spec": spec.model_dump(mode="json", by_alias=True, exclude_none=True),
+    }
