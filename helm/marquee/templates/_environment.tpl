@@ -12,6 +12,7 @@
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: MARQUEE_OPERATOR_POD_NAMESPACE
   valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+- {name: MARQUEE_OPERATOR_USER_NAME, value: {{ printf "system:serviceaccount:%s:%s" .Release.Namespace (include "marquee.serviceAccountName" .) | quote }}}
 - {name: MARQUEE_OPERATOR_LEASE_NAME, value: {{ $fullname | quote }}}
 - {name: MARQUEE_OPERATOR_HTTP_PORT, value: "8081"}
 - {name: MARQUEE_OPERATOR_WORKERS, value: {{ .Values.operator.workers | quote }}}

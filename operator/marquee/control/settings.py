@@ -45,6 +45,10 @@ class Settings:
     pod_namespace: str = "marquee-system"
     """Where the Lease is kept."""
 
+    user_name: str = ""
+    """As whom the API server knows the operator: the author of revisions that come from retraining. Empty: none is
+    said, and such revisions cannot be approved."""
+
     lease_name: str = "marquee-operator"
     """Operators with the same Lease take turns; two installations in one cluster need two names."""
 

@@ -218,11 +218,13 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """What a Job takes from the operator when the model leaves it open."""
+    """What a Job takes from the operator when the model leaves it open, and whose name its revision gets."""
 
     image: str = ""
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
+    author: str = ""
+    """The operator, as the API server knows it; empty: revisions say no author, and nobody can approve them."""
 
 
 @dataclass(frozen=True, slots=True)

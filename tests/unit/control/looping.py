@@ -114,7 +114,7 @@ class Loop:
             revisions=(tracked, *self.revisions.values()),
             jobs=tuple(transforms.job(JOB, body) for body in self.jobs.values()),
             trainer_pods=tuple(transforms.trainer_pod(JOB, body) for body in self.pods.values()),
-            trainer=Trainer("registry.example.com/trainer:1"),
+            trainer=Trainer("registry.example.com/trainer:1", author="system:serviceaccount:marquee:operator"),
             trouble=self.trouble,
             ledger=NOT_READ,
             drift=reading,

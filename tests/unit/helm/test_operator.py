@@ -72,6 +72,7 @@ def test_settings_come_from_their_values() -> None:
         trainer_image="registry.example.com/trainer:3",
         trainer_image_pull_policy="Always",
         watch_namespaces=("growth", "retention"),
+        user_name=f"system:serviceaccount:{chart.NAMESPACE}:{chart.RELEASE}",
         lease_name=chart.RELEASE,
         workers=3,
         resync_seconds=60,

@@ -292,6 +292,7 @@ def _trainer(settings: Settings) -> Trainer:
         image=settings.trainer_image,
         image_pull_policy=settings.trainer_image_pull_policy,
         image_pull_secrets=settings.predictor_image_pull_secrets,
+        author=settings.user_name,
     )
 
 

@@ -116,7 +116,7 @@ def _judged(snapshot: Snapshot, gate: Gate, run: Run, result: RetrainingResult) 
     if verdict.passed:
         told = told.model_copy(update={"revision": run.told.name})
         if revision is None:
-            manifest = candidate(snapshot.model, gate, run.order, result)
+            manifest = candidate(snapshot.model, gate, run.order, result, snapshot.trainer.author)
             step = RetrainingStep(entries if snapshot.audit is not None else (), MODEL_REVISION, manifest)
     return Settlement(told, step, result.comparison.rows, figures)
 

@@ -8,13 +8,17 @@ from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_revision import Artifact, Lineage, ModelRevision, ModelRevisionSpec, RevisionMetric
 from marquee.api.retraining import Gate
 from marquee.api.types import API_VERSION, timestamp
+from marquee.contract.approval import ANNOTATION_AUTHOR
 from marquee.contract.retraining import RetrainingResult
 from marquee.control.render import names
 from marquee.control.render.retraining import RunOrder
 
 
-def candidate(model: MarketingModel, gate: Gate, order: RunOrder, result: RetrainingResult) -> dict[str, Any]:
-    """The manifest. It carries the labels that the model tracks, and nobody owns it: it outlives its Job and model."""
+def candidate(
+    model: MarketingModel, gate: Gate, order: RunOrder, result: RetrainingResult, author: str
+) -> dict[str, Any]:
+    """The manifest, by the ``author`` as whom the operator writes. It carries the labels that the model tracks, and
+    nobody owns it: it outlives its Job and model."""
     window = (order.window_start, order.window_end)
     start, end = (timestamp(moment) if moment is not None else None for moment in window)
     lineage = Lineage(
@@ -44,6 +48,7 @@ def candidate(model: MarketingModel, gate: Gate, order: RunOrder, result: Retrai
             "name": order.run,
             "namespace": model.metadata.namespace,
             "labels": {**(track.match_labels if track is not None else {}), names.LABEL_RUN: order.run},
+            "annotations": {ANNOTATION_AUTHOR: author} if author else {},
         },
         "spec": spec.model_dump(mode="json", by_alias=True, exclude_none=True),
     }

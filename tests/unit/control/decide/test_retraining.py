@@ -247,6 +247,7 @@ def test_a_candidate_that_passes_becomes_a_revision_of_the_tracked_line() -> Non
     (revision,) = loop.revisions.values()
     assert revision.metadata.name == name
     assert revision.metadata.labels == {"line": "main", "marquee.dev/run": name}
+    assert revision.metadata.annotations == {"marquee.dev/author": "system:serviceaccount:marquee:operator"}
     lineage = revision.spec.lineage
     assert lineage is not None
     assert (lineage.run, lineage.trigger, lineage.seed) == (name, "Manual/a1", 7)
