@@ -115,6 +115,7 @@ class Reason(StrEnum):
     ARGUMENTS_INVALID = "ArgumentsInvalid"
     DATA_UNAVAILABLE = "DataUnavailable"
     DATA_MISMATCH = "DataMismatch"
+    DATA_INSUFFICIENT = "DataInsufficient"
     OUTPUT_OCCUPIED = "OutputOccupied"
     OUTPUT_UNWRITABLE = "OutputUnwritable"
     NOT_REPRODUCED = "NotReproduced"
