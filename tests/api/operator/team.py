@@ -74,6 +74,17 @@ class Team:
         """Have the operator look at a model now, instead of when it would by itself."""
         self.edit("MarketingModel", model, {"metadata": {"annotations": {"touched": str(time.time())}}})
 
+    def rests(self, model: str) -> None:
+        """Touched, the operator looks again and writes nothing; what was still on its way may come before."""
+
+        def nothing_is_written() -> bool:
+            since = time.time()
+            self.touch(model)
+            time.sleep(2)
+            return self.operators_writes(since) == []
+
+        self.wait(nothing_is_written, "the operator has nothing to write")
+
     def limit(self, hard: Mapping[str, str]) -> None:
         """Set the namespace's quota, and wait until it is enforced."""
         path = f"/api/v1/namespaces/{self.namespace}/resourcequotas/limit"

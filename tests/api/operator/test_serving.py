@@ -102,7 +102,7 @@ def test_converged_means_silent(team: Team, tmp_path: Path) -> None:
     team.revision("lead-v1")
     team.model("lead", "lead-v1", scaling={"class": "HPA", "minReplicas": 2, "maxReplicas": 3})
     team.serves("lead", "lead-v1")
-    team.wait(lambda: _is_still(team), "the operator has noted its last event", seconds=5)
+    team.wait(lambda: _is_still(team), "the operator has noted its last event")
     since = time.time()
     settings = {
         "watch_namespaces": team.namespace,

@@ -31,6 +31,7 @@ def test_default_values_are_the_default_settings() -> None:
     """An operator that is started by hand does what one does that Helm installed, but for the chart's own names."""
     given = {name: entry["value"] for name, entry in environment().items() if "value" in entry}
     defaults = {
+        "user_name": f"system:serviceaccount:{chart.NAMESPACE}:{chart.RELEASE}",
         "lease_name": chart.RELEASE,
         "ledger_url": f"http://marquee-ledger.{chart.NAMESPACE}.svc:8090",
         "demand_url": DEMAND_URL,

@@ -41,7 +41,7 @@ def test_operator_never_writes_what_people_write() -> None:
     """The spec of a MarketingModel is read only, and so is every revision once it is there."""
     rules = [rule for rule in operator_role()["rules"] if OWN & set(rule["resources"])]
     assert [(rule["resources"], rule["verbs"]) for rule in rules] == [
-        (["marketingmodels"], ["list", "watch"]),
+        (["marketingmodels", "modelapprovals"], ["list", "watch"]),
         (["modelrevisions"], ["list", "watch", "create"]),
     ]
 

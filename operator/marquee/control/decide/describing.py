@@ -7,7 +7,7 @@ from typing import NamedTuple
 from marquee.api.conditions import ConditionDraft, ConditionType, Reason, merge
 from marquee.api.marketing_model import ArmStatus, MarketingModelStatus, Phase
 from marquee.api.model_revision import ModelRevision
-from marquee.api.rollout_status import CohortCounts, MetricEvidence, RolloutStatus, SeenTraffic
+from marquee.api.rollout_status import CohortCounts, MetricEvidence, RolloutResult, RolloutStatus, SeenTraffic
 from marquee.api.types import timestamp
 from marquee.control.decide.autoscaler import autoscaler_draft
 from marquee.control.decide.drifting import drift_draft, drift_notices, drift_status
@@ -32,6 +32,7 @@ _TOLD = Move.BEGIN | Move.ADVANCE | Move.FILL | Move.WITHDRAW | Move.SWITCH
 """What people get an event about each time."""
 _WAITING = frozenset({Reason.AWAITING_APPROVAL, Reason.APPROVALS_MISSING, Reason.FROZEN})
 """Why a rollout waits for people, or for a time of theirs."""
+_FORGOTTEN = "the model's Service was removed, and with it what it remembered of this rollout"
 _LOST = (
     "steps without spec.traffic: numbers of pods are the split, a connection goes to any of them, and a user may see "
     "both revisions; requests are counted, not users; there is no holdout and no choice of the arm"
@@ -180,7 +181,7 @@ def _canary_status(snapshot: Snapshot, facts: Facts, row: Row, now: str) -> ArmS
 def _rollout_status(snapshot: Snapshot, facts: Facts, told: Told, record: RolloutRecord | None) -> RolloutStatus | None:
     """The newest rollout as people read it; when it has ended, with the evidence that it ended by."""
     if record is None:
-        return None
+        return _without_record(snapshot.model.status.rollout)
     seen = _seen(snapshot, facts, record)
     judgement = facts.rollout.judgement
     verdict = record.result or (judgement.verdict if judgement is not None else None)
@@ -203,6 +204,14 @@ def _rollout_status(snapshot: Snapshot, facts: Facts, told: Told, record: Rollou
         shortfall=seen.shortfall,
         result=record.result,
     )
+
+
+def _without_record(told: RolloutStatus | None) -> RolloutStatus | None:
+    """What was told of a rollout before its Service was removed: the name of the one that follows depends on it."""
+    if told is None or told.result is not None:
+        return told
+    result = RolloutResult.ABORTED
+    return told.model_copy(update={"result": result, "verdict": result.value, "message": _FORGOTTEN, "weight": 0})
 
 
 class _Seen(NamedTuple):

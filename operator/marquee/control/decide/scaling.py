@@ -59,8 +59,7 @@ def wanted_replicas(
         return max(needed, state.replicas) if rollout.running and state is not None else needed
     if state is None:
         return lowest
-    is_scaled = scaling.class_ is not ScalingClass.KEDA or has_keda(snapshot)
-    return state.replicas if proven and is_scaled else max(lowest, state.replicas)
+    return state.replicas if proven and _is_scaled(snapshot, state) else max(lowest, state.replicas)
 
 
 def scaled_arms(
@@ -118,6 +117,14 @@ def may_be_scaled(snapshot: Snapshot) -> bool:
     if snapshot.model.spec.scaling.class_ is ScalingClass.KEDA:
         return _autoscaler(snapshot) is None
     return not snapshot.scaled_objects
+
+
+def _is_scaled(snapshot: Snapshot, state: DeploymentState) -> bool:
+    """Whether somebody else will raise the number where it is too small."""
+    scaling = snapshot.model.spec.scaling.class_
+    if scaling is ScalingClass.HPA:
+        return state.replicas > 0  # a HorizontalPodAutoscaler rests at none, which another scaler may have left
+    return scaling is not ScalingClass.KEDA or has_keda(snapshot)
 
 
 def _share(snapshot: Snapshot, rollout: RolloutFacts) -> int:

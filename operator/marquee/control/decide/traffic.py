@@ -122,11 +122,10 @@ def declaration(snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecor
     if record is None or snapshot.ledger is None or Move.BEGIN not in row.moves:
         return None
     analysis = snapshot.model.spec.rollout.analysis
-    before = facts.rollout.record
     return Declare(
         rollout=record.name,
         declaration=declaration_of(analysis) if analysis is not None else RolloutDeclaration(metrics=()),
-        closes=before.name if before is not None else None,
+        closes=_before(snapshot, facts.rollout.record) or None,
     )
 
 

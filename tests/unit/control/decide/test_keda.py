@@ -104,6 +104,14 @@ class TestWithoutKeda:
         assert plan.status.phase is Phase.PREPARING
 
 
+def test_a_sleeper_is_woken_for_a_scaler_that_rests_at_none() -> None:
+    """A HorizontalPodAutoscaler never raises what KEDA has brought down to no pod; External does what it likes."""
+    assert _scales(decide(_alone(pods=0, scaling={"class": "HPA", "minReplicas": 2, "maxReplicas": 4}))) == [
+        ("churn-1", 2)
+    ]
+    assert _scales(decide(_alone(pods=0, scaling={"class": "External"}))) == []
+
+
 def test_requests_without_a_source_are_told() -> None:
     """An operator that runs outside of the chart has no address: what else there is to go by still works."""
     plan = decide(_alone(2, SCALING | {"cpuUtilizationPercent": 60}, Keda()))
