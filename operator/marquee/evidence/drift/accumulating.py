@@ -1,6 +1,6 @@
 """Shifts too small to see in one window, added up over windows: an e-detector with a bound on false alarms.
 
-Without drift a window's shift is a standard normal z. For a shift of d standard deviations, with the window's own
+Without drift a window's shift is a standard normal z, whatever the windows before were (`shifting`). For a shift of d standard deviations, with the window's own
 deviation s and delta = d/s, ``e = exp(delta z - delta^2/2)`` has expectation 1. The Shiryaev-Roberts sum
 
     S <- (1 + S) e
@@ -9,9 +9,8 @@ adds the products from every possible beginning: a drift may begin at any time. 
 the expected time until S >= c is at least c (Shin, Ramdas and Rinaldo, E-detectors, arXiv 2203.03532). The average
 over shifts, directions and features keeps the bound, so one threshold serves for a whole model.
 
-The bound holds for a known baseline. A baseline of W windows per label is off by s/sqrt(W), the same in every window of
-the label; looking only for shifts that matter (the smallest in the mixture) is what keeps that from adding up: the
-benchmark measures it.
+The bound holds for windows that follow each other once. Whoever begins anew each day, with the baseline and the last
+weeks, has 28 windows or so in each sum, but the bound over all days is no longer proven: `make bench-drift` measures it.
 """
 
 from __future__ import annotations
