@@ -28,7 +28,7 @@ from marquee.evidence.drift.counting import Histogram, total
 from marquee.evidence.drift.distributions import student_tail
 
 _NORMAL: Final = NormalDist()
-_SMALLEST_TAIL: Final = 1e-15
+SMALLEST_TAIL: Final = 1e-15
 """Of Student's t, before it becomes a normal quantile: 7.9, far beyond any threshold."""
 
 
@@ -149,5 +149,5 @@ def _mean(scores: Sequence[float], window: Histogram) -> float:
 
 def _as_normal(statistic: float, degrees: int) -> float:
     """The normal quantile with the same tail as Student's t."""
-    tail = max(student_tail(abs(statistic), degrees), _SMALLEST_TAIL)
+    tail = max(student_tail(abs(statistic), degrees), SMALLEST_TAIL)
     return math.copysign(-_NORMAL.inv_cdf(tail), statistic)

@@ -60,7 +60,7 @@ def test_a_shift_of_a_twentieth_adds_up_within_seven(baseline: Baseline) -> None
 
 
 def test_a_shift_that_stays_is_told_for_as_long_as_it_stays(baseline: Baseline) -> None:
-    """Although what is usual learns from shifted windows, and also where no window before the shift is seen any more."""
+    """Although what is usual learns from shifted windows, and also where no window before the shift is left."""
     windows = [day(start, income=0.06, visits=0.06) for start in range(56, 112)]
     found = tiers(replay(windows[:28], baseline, SETTINGS))
     assert set(found[found.index(Tier.RETRAIN) :]) == {Tier.RETRAIN}
