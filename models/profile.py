@@ -26,7 +26,9 @@ from marquee.contract.manifest import (
 
 BINS: Final = 20
 SCORE_BINS: Final = 100
-"""So many that what a score promises can be told from its bins: the area under its curve within 0.002."""
+"""So many that what a score promises can be told from its bins: the area under its curve within 0.001."""
+SCORE_HALVINGS: Final = 20
+"""Of the widest score bin left: the outermost percentiles are wide, and after a shift many scores lie there."""
 MOST_FREQUENT: Final = 50
 _ATOM_SHARE: Final = 1 / BINS
 """A single value as frequent as a whole bin gets a bin of its own."""
@@ -62,23 +64,35 @@ def numeric_profile(values: Numbers) -> NumericProfile:
 
 
 def score_profile(scores: Numbers) -> ScoreProfile:
-    """The same for the model's output: percentiles alone, as atoms need no bins to be told from what is near them."""
+    """The same for the model's output: percentiles, as atoms need no bins to be told from what is near them, and the
+    middles of the widest ranges between them.
+    """
     if len(scores) == 0:
         return ScoreProfile(edges=(0.0,), counts=(0, 0))
     percentiles = np.quantile(scores, np.arange(1, SCORE_BINS) / SCORE_BINS, method="inverted_cdf")
     least, most = scores.min(), scores.max()
-    edges = np.unique([least, *percentiles, np.nextafter(most, np.inf)])
+    edges = _with_middles(np.unique([least, *percentiles, np.nextafter(most, np.inf)]))
     places = np.searchsorted(edges, scores, side="right")
     counts = np.bincount(places, minlength=len(edges) + 1)
     sums = np.bincount(places, weights=scores, minlength=len(edges) + 1)
-    means = np.append(edges, most)
-    means[0] = least
+    means = np.concatenate([[least], edges[:-1] / 2 + edges[1:] / 2, [most]])
     means[counts > 0] = sums[counts > 0] / counts[counts > 0]
     return ScoreProfile(
         edges=tuple(edges.tolist()),
         counts=tuple(counts.tolist()),
         means=tuple(np.maximum.accumulate(np.clip(means, least, most)).tolist()),
     )
+
+
+def _with_middles(edges: Numbers) -> Numbers:
+    """With the widest range halved, again and again."""
+    for _ in range(SCORE_HALVINGS):
+        widest = int(np.argmax(np.diff(edges / 2)))
+        middle = edges[widest] / 2 + edges[widest + 1] / 2
+        if not edges[widest] < middle < edges[widest + 1]:
+            break
+        edges = np.insert(edges, widest + 1, middle)
+    return edges
 
 
 def _edges(values: Numbers) -> Numbers:

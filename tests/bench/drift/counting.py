@@ -13,11 +13,23 @@ from numpy.typing import NDArray
 from bentos.front.drift.binning import Bins
 from bentos.front.drift.pushing import BATCH_ROWS
 from marquee.contract.drift import SPECIALS, add_up, pack
-from marquee.contract.manifest import NumberField, NumericProfile, ReferenceProfile
+from marquee.contract.manifest import NumberField
 from marquee.evidence.drift.baselines import baseline_of
 from marquee.evidence.drift.counting import Histogram, Window
 from marquee.evidence.drift.verdict import Assessment, replay
-from tests.bench.drift.feeds import BASELINE, LABELS, NAMES, ROWS, SETTINGS, Numbers, baseline, edges, means_of, rows_of
+from tests.bench.drift.feeds import (
+    BASELINE,
+    LABELS,
+    NAMES,
+    OUTPUT,
+    PROFILE,
+    ROWS,
+    SETTINGS,
+    Numbers,
+    baseline,
+    means_of,
+    rows_of,
+)
 from tests.unit.front.drift.profiles import manifest
 
 MILLION: Final = 1_000_000
@@ -36,9 +48,8 @@ Counters = NDArray[np.int64]
 
 def bins() -> Bins:
     """Of 60 numbers over the feeds' edges."""
-    profile = NumericProfile(edges=tuple(edges().tolist()), counts=(0,) * (len(edges()) + 1))
     fields = tuple(NumberField(name=name) for name in NAMES)
-    return Bins(manifest(fields, ReferenceProfile(rows=0, features=dict.fromkeys(NAMES, profile)), ("p",)))
+    return Bins(manifest(fields, PROFILE, (OUTPUT,)))
 
 
 def counted(found: Bins, rows: Numbers) -> Counters:

@@ -13,23 +13,35 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from marquee.api.drift import Drift
+from marquee.contract.drift import SPECIALS
+from marquee.contract.manifest import NumericProfile, ReferenceProfile
 from marquee.evidence.drift.baselines import Baseline, baseline_of
 from marquee.evidence.drift.counting import Histogram, Window
-from marquee.evidence.drift.settings import DriftSettings
+from marquee.judging.drifting import settings_of
 
 FEATURES: Final = 60
 ROWS: Final = 20_000
 """A window's."""
-BASELINE: Final = 28
-"""Windows: four weeks, as `spec.drift.baselineWindows` has it."""
+FEW_ROWS: Final = 5_000
+"""Of a smaller model's window."""
+DRIFT: Final = Drift()
+"""As `spec.drift: {}` has it."""
+BASELINE: Final = DRIFT.baseline_windows
+"""Four weeks of days."""
+MONDAY: Final = 20_003
+"""A Monday, in days since 1970."""
 WEEKEND_SWING: Final = 0.3
 DAILY_JITTER: Final = 0.02
 BINS: Final = 20
 NAMES: Final = tuple(f"f{index:02}" for index in range(FEATURES))
 LABELS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-SETTINGS: Final = DriftSettings()
+SETTINGS: Final = settings_of(DRIFT)
+OUTPUT: Final = "p"
 
 Numbers = NDArray[np.float64]
+Counts = NDArray[np.int64]
+"""Shape (days, features, bins)."""
 
 
 def edges() -> Numbers:
@@ -46,15 +58,26 @@ def means_of(random: np.random.Generator, days: range) -> Numbers:
     return np.asarray(weekend + random.normal(0, DAILY_JITTER, (len(days), FEATURES)))
 
 
-def windows(random: np.random.Generator, days: range, means: Numbers) -> Iterator[Window]:
-    """What is counted on each day."""
+def drawn(random: np.random.Generator, means: Numbers, rows: int = ROWS) -> Counts:
+    """What is counted on each day: as many rows each."""
     cumulated = norm.cdf(edges()[None, None, :] - means[:, :, None])
     ends = np.ones((*means.shape, 1))
     shares = np.diff(np.concatenate([0 * ends, cumulated, ends], axis=2), axis=2)
-    counts = random.multinomial(ROWS, shares)
-    for day, of_day in zip(days, counts.tolist(), strict=True):
+    return random.multinomial(rows, shares)
+
+
+def windows(random: np.random.Generator, days: range, means: Numbers) -> Iterator[Window]:
+    """What is counted on each day, as the mathematics takes it."""
+    for day, of_day in zip(days, drawn(random, means).tolist(), strict=True):
         features = {name: Histogram(tuple(bins)) for name, bins in zip(NAMES, of_day, strict=True)}
         yield Window(day, LABELS[day % 7], features, ROWS)
+
+
+def counters_of(of_day: Counts) -> tuple[int, ...]:
+    """A day's counts as the ledger tells them: rows, refused rows, then each feature's bins and specials."""
+    specials = np.zeros((FEATURES, len(SPECIALS)), dtype=np.int64)
+    head = [int(of_day[0].sum()), 0]
+    return (*head, *np.concatenate([of_day, specials], axis=1).ravel().tolist())
 
 
 def baseline(random: np.random.Generator) -> Baseline:
@@ -66,3 +89,10 @@ def baseline(random: np.random.Generator) -> Baseline:
 def rows_of(random: np.random.Generator, means: Numbers, rows: int) -> Numbers:
     """Shape (rows, features): the rows of one day, given its means."""
     return np.asarray(random.normal(means, 1, (rows, FEATURES)))
+
+
+PROFILE: Final = ReferenceProfile(
+    rows=0,
+    features=dict.fromkeys(NAMES, NumericProfile(edges=tuple(edges().tolist()), counts=(0,) * (BINS + 2))),
+)
+"""Of 60 numbers over the same edges."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,8 +40,20 @@ def evidently_cpu_seconds(stages: Stages, rows: int = MILLION) -> float:
         return float(_answer("evidently", name, stages)["cpu_seconds"])
 
 
-def differences_to_nannyml(stages: Stages) -> dict[float, float]:
-    """By shift of the scores: between its estimate of the area under the curve and ours from the reference's bins."""
+@dataclass(frozen=True)
+class Areas:
+    """Estimates of the area under the curve of one chunk."""
+
+    exact: float
+    """What each single score promises; the scores are the probabilities that outcomes are drawn with."""
+    ours: float
+    """From the counts over the reference's bins."""
+    nannyml: float
+    """From the single scores, after its isotonic calibration on the reference."""
+
+
+def areas(stages: Stages) -> dict[float, Areas]:
+    """By shift of the scores."""
     random = np.random.default_rng(6)
     reference = expit(random.normal(-1, 1, REFERENCE_ROWS))
     shifts = SHIFTS + FAR_SHIFTS
@@ -51,13 +65,20 @@ def differences_to_nannyml(stages: Stages) -> dict[float, float]:
         np.save(folder / "chunks.npy", chunks)
         theirs = _answer("nannyml", name, stages)["aucs"]
     profile = score_profile(reference)
-    differences = {}
+    found = {}
     for shift, scores, their in zip(shifts, chunks, theirs, strict=True):
         places = np.searchsorted(profile.edges, scores, side="right")
         counts = np.bincount(places, minlength=len(profile.counts)).tolist()
-        ours = performance(estimated(profile.means, counts)).auc
-        differences[shift] = abs(ours - their) if ours is not None else 1.0
-    return differences
+        single = np.sort(scores).tolist()
+        found[shift] = Areas(_area(single, [1] * len(single)), _area(profile.means, counts), their)
+    return found
+
+
+def _area(scores: Sequence[float], counts: Sequence[int]) -> float:
+    area = performance(estimated(scores, counts)).auc
+    if area is None:
+        raise ValueError("no rows: draw some")
+    return area
 
 
 def _answer(rival: str, folder: str, stages: Stages) -> dict[str, Any]:

@@ -5,11 +5,21 @@ from __future__ import annotations
 from bisect import bisect_right
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from marquee.contract.manifest import CategoryField, NumberField
-from models.profile import BINS, MOST_FREQUENT, SCORE_BINS, numeric_profile, profile_of, score_profile
+from marquee.evidence.drift.performing import ScoreBin, estimated, performance
+from models.profile import (
+    BINS,
+    MOST_FREQUENT,
+    SCORE_BINS,
+    SCORE_HALVINGS,
+    numeric_profile,
+    profile_of,
+    score_profile,
+)
 
 
 def counted(edges: tuple[float, ...], values: np.ndarray) -> tuple[int, ...]:
@@ -88,16 +98,28 @@ def test_categories_keep_the_fifty_most_frequent() -> None:
     assert profile.score is not None
 
 
-def test_scores_fall_into_a_hundred_bins_with_their_means() -> None:
-    """Percentiles of the scores; each bin's mean lies within it, and ends have those of the range."""
+def test_scores_fall_into_a_hundred_percentiles_with_their_means() -> None:
+    """The widest are halved; each bin's mean lies within it, and ends have those of the range."""
     scores = np.random.default_rng(2).beta(2, 20, size=20_000)
     profile = score_profile(scores)
     inner = profile.counts[1:-1]
-    assert len(inner) == SCORE_BINS
-    assert max(inner) - min(inner) <= 2
+    assert len(inner) == SCORE_BINS + SCORE_HALVINGS
+    assert max(inner) <= len(scores) / SCORE_BINS + 1
+    assert set(np.quantile(scores, [0.01, 0.5, 0.99], method="inverted_cdf")) <= set(profile.edges)
     for low, mean, high in zip(profile.edges[:-1], profile.means[1:-1], profile.edges[1:], strict=True):
         assert low <= mean <= high
     assert (profile.means[0], profile.means[-1]) == (scores.min(), scores.max())
+
+
+@pytest.mark.parametrize("shift", [-1.0, 0.0, 0.5, 1.0])
+def test_bins_estimate_as_scores_do_after_a_shift(shift: float) -> None:
+    """Area under the curve that each single score promises, where many lie beyond the reference's percentiles."""
+    random = np.random.default_rng(3)
+    reference, later = (1 / (1 + np.exp(-random.normal(mean, 1, 50_000))) for mean in (-1.0, shift - 1))
+    profile = score_profile(reference)
+    binned = performance(estimated(profile.means, counted(profile.edges, later))).auc
+    exactly = performance([ScoreBin(score, 1 - score, score) for score in sorted(later.tolist())]).auc
+    assert binned == pytest.approx(exactly, abs=1e-3)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=300))

@@ -7,8 +7,20 @@ import pytest
 
 from marquee.evidence.drift.verdict import Tier, replay
 from tests.bench.drift import counting
-from tests.bench.drift.alarms import QUIET_DAYS, upper95, windows_to_detect
-from tests.bench.drift.feeds import BASELINE, FEATURES, ROWS, SETTINGS, baseline, means_of, rows_of, windows
+from tests.bench.drift.alarms import QUIET_DAYS, first_retraining, judged, upper95, windows_to_detect
+from tests.bench.drift.feeds import (
+    BASELINE,
+    FEATURES,
+    NAMES,
+    ROWS,
+    SETTINGS,
+    baseline,
+    drawn,
+    means_of,
+    rows_of,
+    windows,
+)
+from tests.bench.drift.screening import screen, stability_indexes
 
 
 def test_drawn_counts_are_those_of_drawn_rows() -> None:
@@ -31,6 +43,31 @@ def test_a_large_shift_is_found_at_once_and_none_before() -> None:
     days = range(BASELINE, BASELINE + QUIET_DAYS)
     told = replay(windows(random, days, means_of(random, days)), baseline(random), SETTINGS)
     assert {each.tier for each in told} <= {Tier.STABLE, Tier.INVESTIGATE}
+
+
+def test_the_screen_computes_what_the_product_does() -> None:
+    """What has accumulated on days with a short and with a whole history, and how large effects are."""
+    random = np.random.default_rng(1)
+    counts = drawn(random, means_of(random, range(BASELINE + 40)))
+    screened = screen(counts)
+    for day in (0, 5, 39):
+        last = judged(counts, day).assessments[-1]
+        assert screened.log_sums[day] == pytest.approx(last.log_sum, abs=1e-9)
+        told = [last.comparisons[name].stability_index for name in NAMES]
+        assert stability_indexes(counts)[day] == pytest.approx(told, abs=1e-9)
+
+
+def test_the_screen_lets_pass_what_three_windows_confirm() -> None:
+    """A feature whose shape changed, its mean not: nothing accumulates, and the third day is near."""
+    random = np.random.default_rng(2)
+    counts = drawn(random, means_of(random, range(BASELINE + 5)))
+    moved = counts[-3:, 0] // 5
+    moved[:, 5:17] = 0
+    counts[-3:, 0] -= moved
+    counts[-3:, 0, 10] += moved.sum(axis=1)
+    assert screen(counts).near.tolist()[:4] == [False] * 4
+    assert first_retraining(counts) == 4
+    assert screen(counts).near[4]
 
 
 def test_a_rate_is_bounded_from_what_was_seen() -> None:

@@ -7,7 +7,7 @@ rest of `marquee.evidence`.
 ``counting``       counters of a feature and of a window; they add up
 ``distributions``  tail probabilities of chi-square and Student's t
 ``comparing``      a window against its baseline: chi-square, its design effect, the size of the effect
-``shifting``       how far a feature's mean moved, in standard deviations
+``shifting``       how far a feature's mean moved from what the windows before predict
 ``accumulating``   small shifts that add up over windows, with a bound on false alarms
 ``multiplicity``   many features, one rate of false discoveries
 ``performing``     how good a score is, before and after outcomes are known

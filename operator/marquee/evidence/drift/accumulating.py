@@ -1,7 +1,8 @@
 """Shifts too small to see in one window, added up over windows: an e-detector with a bound on false alarms.
 
-Without drift a window's shift is a standard normal z. For a shift of d standard deviations, with the window's own
-deviation s and delta = d/s, ``e = exp(delta z - delta^2/2)`` has expectation 1. The Shiryaev-Roberts sum
+Without drift a window's shift is a standard normal z, whatever the windows before were (`shifting`). For a shift of d
+standard deviations, with the deviation s of what is predicted and delta = d/s, ``e = exp(delta z - delta^2/2)`` has
+expectation 1. The Shiryaev-Roberts sum
 
     S <- (1 + S) e
 
@@ -9,8 +10,8 @@ adds the products from every possible beginning: a drift may begin at any time. 
 the expected time until S >= c is at least c (Shin, Ramdas and Rinaldo, E-detectors, arXiv 2203.03532). The average
 over shifts, directions and features keeps the bound, so one threshold serves for a whole model.
 
-The bound holds for a known baseline. A baseline of W windows per label is off by s/sqrt(W), the same in every window of
-the label; looking only for shifts that matter (the smallest in the mixture) is what keeps that from adding up: the
+The bound holds for windows that follow each other once. The operator begins anew each day, with the baseline and the
+last weeks: each sum then begins so many windows ago, and the bound over all days together is no longer proven. The
 benchmark measures it.
 """
 
@@ -24,7 +25,7 @@ from typing import Final
 from marquee.evidence.drift.shifting import Shift
 from marquee.evidence.mixture import log_sum_exp
 
-_LARGEST: Final = 6.0
+LARGEST: Final = 6.0
 """delta at most: a larger one would find a large shift no sooner and lose the smaller ones of the same kind."""
 
 
@@ -47,7 +48,7 @@ class Detector:
             return self
         log_sums = []
         for place, before in enumerate(self.log_sums):
-            delta = min(self.shifts[place // 2] / shift.deviation, _LARGEST)
+            delta = min(self.shifts[place // 2] / shift.deviation, LARGEST)
             towards = shift.normal if place % 2 == 0 else -shift.normal
             log_sums.append(log_sum_exp((0.0, before)) + delta * towards - delta * delta / 2)
         return Detector(self.shifts, tuple(log_sums))

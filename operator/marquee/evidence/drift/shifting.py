@@ -3,15 +3,24 @@
 Each bin gets the mean that a standard normal variable has between the bin's quantiles in the baseline (normal scores,
 van der Waerden 1952). A window's mean score is then 0 without drift and close to d after a shift of d standard
 deviations, whatever the scale, and one value of a million counts as any other in the last bin. How much this mean
-wavers between alike windows is measured on the baseline, rows and days together, so the statistic is Student's t; days
-that differ in level by their label (weekends) do not count as wavering.
+wavers between alike windows is measured, rows and days together, so the statistic is Student's t; days that differ in
+level by their label (weekends) do not count as wavering.
+
+What is usual is known from a few windows only, and their errors are common to all windows that are held against them:
+a label's mean of W windows is off by s/sqrt(W) for ever, and s itself by a fifth where 28 windows gave it. Distances
+from a baseline that stays fixed are therefore no independent evidence, and adding them up adds up those errors. So the
+level learns: each window is predicted from all alike windows before it, then counts among them. These are the recursive
+residuals of a regression (Brown, Durbin and Evans, Journal of the Royal Statistical Society B 37, 1975), each over the
+pooled deviation of those before it. Without drift, if windows are normal with as many rows as the baseline's, they are
+independent Student's t, exactly. A new shift is still seen whole by the first window of each label, and by four parts
+in five by the second where the baseline has four.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Final
 
@@ -19,7 +28,7 @@ from marquee.evidence.drift.counting import Histogram, total
 from marquee.evidence.drift.distributions import student_tail
 
 _NORMAL: Final = NormalDist()
-_SMALLEST_TAIL: Final = 1e-15
+SMALLEST_TAIL: Final = 1e-15
 """Of Student's t, before it becomes a normal quantile: 7.9, far beyond any threshold."""
 
 
@@ -28,29 +37,31 @@ class Shift:
     """A window's mean against its baseline."""
 
     size: float
-    """In standard deviations of the feature."""
+    """In standard deviations of the feature, from what the windows before predict."""
     deviation: float
-    """Standard deviation of ``size`` without drift."""
+    """Standard deviation of ``size`` without drift: the window's own, and the prediction's."""
     normal: float
-    """The shift as a standard normal variable without drift."""
+    """The shift as a standard normal variable without drift, whatever the windows before were."""
+    weight: float = 1.0
+    """How much of a usual window its rows make it worth, 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Where a feature's mean usually is, and how it wavers."""
+    """Where a feature's mean usually is, and how it wavers, as far as windows have shown."""
 
     scores: tuple[float, ...]
     """By bin."""
     means: Mapping[str, float]
     """By label."""
-    windows: Mapping[str, int]
-    """By label: how many windows the mean is from."""
+    windows: Mapping[str, float]
+    """By label: how many windows the mean is from; one of few rows is a part of one."""
     variance: float
     """Of a window's mean around its label's."""
     degrees: int
     """Degrees of freedom of ``variance``."""
     rows: float
-    """Rows of a window, harmonic mean."""
+    """Rows of a window of the baseline, harmonic mean."""
 
     def shift_of(self, window: Histogram, label: str) -> Shift | None:
         """The shift; None without rows, or where the label has no level."""
@@ -58,10 +69,26 @@ class Level:
             return None
         size = _mean(self.scores, window) - self.means[label]
         fewer_rows = max(0.0, 1 / window.valid - 1 / self.rows)
-        deviation = math.sqrt((self.variance + fewer_rows) * (1 + 1 / self.windows[label]))
+        own = self.variance + fewer_rows
+        deviation = math.sqrt(own + self.variance / self.windows[label])
         if deviation == 0:
             return None
-        return Shift(size, deviation, _as_normal(size / deviation, self.degrees))
+        return Shift(size, deviation, _as_normal(size / deviation, self.degrees), self.variance / own)
+
+    def after(self, label: str, shift: Shift | None) -> Level:
+        """With the window of this shift among those that are usual; without a shift nothing is learnt."""
+        if shift is None:
+            return self
+        before = self.windows[label]
+        windows = before + shift.weight
+        squares = self.variance * self.degrees + shift.size**2 * shift.weight * before / windows
+        return replace(
+            self,
+            means={**self.means, label: self.means[label] + shift.size * shift.weight / windows},
+            windows={**self.windows, label: windows},
+            variance=squares / (self.degrees + 1),
+            degrees=self.degrees + 1,
+        )
 
 
 def level_of(baseline: Mapping[str, Sequence[Histogram]]) -> Level | None:
@@ -122,5 +149,5 @@ def _mean(scores: Sequence[float], window: Histogram) -> float:
 
 def _as_normal(statistic: float, degrees: int) -> float:
     """The normal quantile with the same tail as Student's t."""
-    tail = max(student_tail(abs(statistic), degrees), _SMALLEST_TAIL)
+    tail = max(student_tail(abs(statistic), degrees), SMALLEST_TAIL)
     return math.copysign(-_NORMAL.inv_cdf(tail), statistic)

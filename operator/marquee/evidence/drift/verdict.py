@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -19,6 +19,7 @@ from marquee.evidence.drift.counting import Window
 from marquee.evidence.drift.multiplicity import discoveries
 from marquee.evidence.drift.quality import Finding, faults
 from marquee.evidence.drift.settings import DriftSettings
+from marquee.evidence.drift.shifting import Level
 from marquee.evidence.errors import CountsError
 
 
@@ -43,6 +44,8 @@ class State:
     """Start of the newest window."""
     streaks: Mapping[str, int] = field(default_factory=dict)
     """By feature, windows in a row in which it was severe."""
+    levels: Mapping[str, Level] = field(default_factory=dict)
+    """By feature of numbers, what is usual by now; empty: the baseline's."""
     detectors: Mapping[str, Detector] = field(default_factory=dict)
 
 
@@ -99,7 +102,7 @@ def follow(window: Window, baseline: Baseline, state: State, settings: DriftSett
     found = faults(window, alike, settings.quality) if alike else ()
     if found or len(alike) < settings.minimum_baseline:
         facts = _Facts(bool(found), not found, confirmed=False, accumulated=False, discovered=False, unjudged=True)
-        kept = State(window.start, state.streaks, state.detectors)
+        kept = replace(state, last=window.start)
         return _assessment(window, facts, found, {}, frozenset(), kept), kept
     comparisons = {
         name: compare(window.features[name], baseline.histograms(window.label, name))
@@ -131,7 +134,7 @@ def _judge(
     discovered = matters & discoveries(p_values, settings.discovery_rate)
     limit = settings.retrain_alpha / max(len(comparisons), 1)
     streaks = {name: state.streaks.get(name, 0) + 1 for name in sorted(matters) if p_values[name] <= limit}
-    after = State(window.start, streaks, _detectors(window, baseline, state, settings))
+    after = State(window.start, streaks, *_learnt(window, baseline, state, settings))
     confirmed = {name for name, length in streaks.items() if length >= settings.confirmations}
     accumulated = log_sum_of(tuple(after.detectors.values())) >= math.log(settings.windows_to_false_alarm)
     shifted = _shifted(after) if accumulated else set[str]()
@@ -168,13 +171,18 @@ def _assessment(
     )
 
 
-def _detectors(window: Window, baseline: Baseline, state: State, settings: DriftSettings) -> dict[str, Detector]:
-    after = {}
-    for name, level in baseline.levels.items():
-        before = state.detectors.get(name) or Detector.new(settings.shifts)
+def _learnt(
+    window: Window, baseline: Baseline, state: State, settings: DriftSettings
+) -> tuple[dict[str, Level], dict[str, Detector]]:
+    """What is usual after the window, and what has accumulated with it."""
+    levels, detectors = {}, {}
+    for name, usual in baseline.levels.items():
+        level = state.levels.get(name, usual)
         counted = window.features.get(name)
-        after[name] = before.after(level.shift_of(counted, window.label) if counted is not None else None)
-    return after
+        shift = level.shift_of(counted, window.label) if counted is not None else None
+        levels[name] = level.after(window.label, shift)
+        detectors[name] = (state.detectors.get(name) or Detector.new(settings.shifts)).after(shift)
+    return levels, detectors
 
 
 def _shifted(state: State) -> set[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import random
+from itertools import combinations
+from statistics import fmean
 
 import pytest
 
@@ -65,6 +67,55 @@ def test_a_window_of_few_rows_wavers_more() -> None:
     assert few.deviation > 4 * many.deviation
 
 
+def test_the_level_learns_each_window_as_if_it_had_been_of_the_baseline() -> None:
+    """Whatever the order: the mean of the label and the pooled deviation of all; other labels keep their mean."""
+    baseline = {"mon": [-0.02, 0.0, 0.03], "sun": [0.3, 0.33]}
+    level = level_of({label: [normal(10_000, mean) for mean in found] for label, found in baseline.items()})
+    assert level is not None
+    later = [("mon", 0.05), ("sun", 0.31), ("mon", -0.04)]
+    learnt = level
+    for label, mean in later:
+        learnt = learnt.after(label, learnt.shift_of(normal(10_000, mean), label))
+    everything = {label: list(found) for label, found in baseline.items()}
+    for label, mean in later:
+        everything[label].append(mean)
+    means = {label: [seen(level.scores, mean) for mean in found] for label, found in everything.items()}
+    squares = sum((one - fmean(found)) ** 2 for found in means.values() for one in found)
+    assert learnt.windows == {"mon": 5, "sun": 3}
+    assert learnt.degrees == 6
+    assert learnt.means == pytest.approx({label: fmean(found) for label, found in means.items()})
+    assert learnt.variance == pytest.approx(squares / 6)
+    assert learnt.after("sat", learnt.shift_of(normal(10_000), "sat")) == learnt
+
+
+def test_a_window_of_few_rows_teaches_little() -> None:
+    """It counts as the part of a window that its precision is."""
+    level = level_of({"mon": [normal(100_000, mean) for mean in (-0.02, 0.0, 0.02)]})
+    assert level is not None
+    learnt = level.after("mon", level.shift_of(normal(100, 0.5), "mon"))
+    assert learnt.windows["mon"] == pytest.approx(3.04, abs=0.01)
+    assert abs(learnt.means["mon"] - level.means["mon"]) < 0.01
+
+
+def test_without_drift_shifts_are_independent_of_those_before() -> None:
+    """Three windows of baseline; held against that mean alone, the shifts would have a common part of a fourth."""
+    chance, runs, later = random.Random(2), 400, 6
+    products, squares = [], []
+    for _ in range(runs):
+        level = level_of({"mon": [normal(10_000, chance.gauss(0, 0.02)) for _ in range(3)]})
+        assert level is not None
+        found = []
+        for _ in range(later):
+            shift = level.shift_of(normal(10_000, chance.gauss(0, 0.02)), "mon")
+            assert shift is not None
+            found.append(shift.normal)
+            level = level.after("mon", shift)
+        products.append(fmean(one * other for one, other in combinations(found, 2)))
+        squares.append(fmean(one * one for one in found))
+    assert fmean(products) == pytest.approx(0, abs=0.06)
+    assert fmean(squares) == pytest.approx(1, abs=0.12)
+
+
 def test_small_shifts_add_up_and_their_absence_does_not() -> None:
     """Two deviations a window reach the bound within a week or so; none stay below it for as long as it says."""
     settings = DriftSettings()
@@ -115,3 +166,9 @@ def test_settings_that_ask_nothing_are_refused(given: dict[str, float], path: st
     """With the field and a number that would do."""
     with pytest.raises(QuestionError, match=f"^{path}: "):
         DriftSettings(**given)  # type: ignore[arg-type]
+
+
+def seen(scores: tuple[float, ...], mean: float) -> float:
+    """The mean score of a window."""
+    counts = normal(10_000, mean).bins
+    return sum(score * count for score, count in zip(scores, counts, strict=True)) / sum(counts)

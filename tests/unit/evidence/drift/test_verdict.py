@@ -59,6 +59,14 @@ def test_a_shift_of_a_twentieth_adds_up_within_seven(baseline: Baseline) -> None
     assert Tier.RETRAIN not in tiers(alone)
 
 
+def test_a_shift_that_stays_is_told_for_as_long_as_it_stays(baseline: Baseline) -> None:
+    """Although what is usual learns from shifted windows, and also where no window before the shift is left."""
+    windows = [day(start, income=0.06, visits=0.06) for start in range(56, 112)]
+    found = tiers(replay(windows[:28], baseline, SETTINGS))
+    assert set(found[found.index(Tier.RETRAIN) :]) == {Tier.RETRAIN}
+    assert replay(windows[28:], baseline, SETTINGS)[-1].tier is Tier.RETRAIN
+
+
 def test_a_changed_shape_is_confirmed_over_three_windows(baseline: Baseline) -> None:
     """Wider, with the same mean, so that nothing shifts: two odd days are not enough, and three in a row are."""
     settings = replace(SETTINGS, windows_to_false_alarm=QUIET)
