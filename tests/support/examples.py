@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, settings
 
 _USUAL: Final = 100
 
-# How long a case takes says how busy the machine is, not whether the code is right. A change is judged by the same cases
-# wherever it is tried; looking for new ones is work of its own.
+# How long a case takes says how busy the machine is, not whether the code is right. A change is judged by the same
+# cases wherever it is tried; looking for new ones is work of its own.
 settings.register_profile(
     "usual", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
