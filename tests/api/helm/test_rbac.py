@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -130,6 +131,33 @@ def test_namespaced_operator_never_leaves_its_namespaces(record: Record) -> None
         return
     visited = {request.access.namespace for request in record.requests if request.access}
     assert visited == {*record.mode.watched, record.mode.namespace}
+
+
+def test_auditors_may_ask_the_log_and_no_other_service(simulated: SimulatedCluster) -> None:
+    """As docs/audit.md says to make one; by the API server's own answer."""
+    plane, namespace = simulated.plane, "auditors"
+    plane.kubectl("create", "namespace", namespace)
+    (role,) = [
+        body
+        for body in chart.of_kind(chart.render(namespace=namespace), "Role")
+        if body["metadata"]["name"] == "marquee-auditor"
+    ]
+    plane.kubectl("create", "-f", "-", input=json.dumps(role))
+    plane.kubectl("create", "rolebinding", "anna", "--role=marquee-auditor", "--user=anna", "-n", namespace)
+
+    def may(verb: str, service: str) -> bool:
+        asked = {"namespace": namespace, "verb": verb, "resource": "services", "subresource": "proxy", "name": service}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": "anna", "resourceAttributes": asked},
+        }
+        answer = json.loads(plane.kubectl("create", "-f", "-", "-o", "json", input=json.dumps(review)))
+        return bool(answer["status"]["allowed"])
+
+    assert may("get", "marquee-ledger:8090")
+    assert not may("create", "marquee-ledger:8090")
+    assert not may("get", "marquee-metrics:8081")
 
 
 def is_used(access: Access, record: Record) -> bool:

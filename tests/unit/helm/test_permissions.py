@@ -51,7 +51,7 @@ def test_cluster_wide_operator_has_one_cluster_role() -> None:
     rendered = chart.render()
     binding = chart.the(rendered, "ClusterRoleBinding")
     assert binding["roleRef"]["name"] == operator_role()["metadata"]["name"]
-    (role,) = chart.of_kind(rendered, "Role")
+    (role,) = [role for role in chart.of_kind(rendered, "Role") if not is_for_people(role)]
     assert role["metadata"]["namespace"] == chart.NAMESPACE
     assert {resource for rule in role["rules"] for resource in rule["resources"]} == {"leases"}
 
@@ -61,7 +61,7 @@ def test_namespaced_operator_has_the_same_rules_in_each_namespace() -> None:
     rendered = chart.of_part(chart.render(NAMESPACED), "operator")
     assert chart.of_kind(rendered, "ClusterRoleBinding") == []
     assert all(is_for_people(role) for role in chart.of_kind(rendered, "ClusterRole"))
-    roles = {role["metadata"]["namespace"]: role for role in chart.of_kind(rendered, "Role")}
+    roles = {role["metadata"]["namespace"]: role for role in chart.of_kind(rendered, "Role") if not is_for_people(role)}
     assert set(roles) == {"growth", "retention", chart.NAMESPACE}
     assert roles["growth"]["rules"] == roles["retention"]["rules"] == operator_role()["rules"]
 
@@ -104,6 +104,21 @@ def test_people_get_marquees_kinds_with_the_clusters_own_roles() -> None:
     assert all(rule["apiGroups"] == [kinds.MARKETING_MODEL.group] for role in (view, edit) for rule in role["rules"])
 
 
+@pytest.mark.parametrize(
+    ("values", "service"), [({}, "marquee-ledger"), ({"ledger": {"database": {"urlSecret": "db"}}}, "marquee-audit")]
+)
+def test_auditors_reach_the_log_and_nothing_else(values: dict[str, Any], service: str) -> None:
+    """Through the API server's proxy; nobody is one until somebody says so."""
+    (role,) = [
+        body for body in chart.of_kind(chart.render(values), "Role") if body["metadata"]["name"].endswith("-auditor")
+    ]
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["services/proxy"], "resourceNames": [f"{service}:8090"], "verbs": ["get"]}
+    ]
+    bindings = chart.of_kind(chart.render(values), "RoleBinding")
+    assert role["metadata"]["name"] not in {body["roleRef"]["name"] for body in bindings}
+
+
 def test_people_are_who_the_api_server_says() -> None:
     """Two policies, each in force; off where somebody else sees to that."""
     kinds = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
@@ -122,8 +137,8 @@ def operator_role() -> chart.Manifest:
 
 
 def is_for_people(role: chart.Manifest) -> bool:
-    """Whether a role is aggregated into the cluster's own."""
-    return bool(aggregated_to(role))
+    """Whether a role is aggregated into the cluster's own, or is there to be bound."""
+    return bool(aggregated_to(role)) or role["metadata"]["name"].endswith("-auditor")
 
 
 def aggregated_to(role: chart.Manifest) -> set[str]:
