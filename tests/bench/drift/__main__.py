@@ -36,11 +36,13 @@ GOALS: Final[Mapping[str, Goal]] = {
     "windows_to_detect_0_05_sd": Goal("<=", 7),
     "verdicts_changed_by_corruption": Goal("<=", 0),
     "verdict_differs_by_replicas": Goal("<=", 0),
+    "cbpe_max_auc_diff_to_nannyml": Goal("<=", 0.002),
     "cbpe_max_auc_diff_to_exact": Goal("<=", 0.001),
     "cbpe_max_auc_diff_to_exact_one_sd_off": Goal("<=", 0.002),
 }
 _OF_RIVALS: Final = (
     "evidently_cpu_over_ours",
+    "cbpe_max_auc_diff_to_nannyml",
     "cbpe_max_auc_diff_to_exact",
     "cbpe_max_auc_diff_to_exact_one_sd_off",
 )
