@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 import orjson
@@ -98,10 +99,16 @@ def _completed(model: str, order: RunOrder, last: TrainerPodState | None) -> End
     if result.model != model:
         words = f"the artifact is for model {result.model!r}: the trainer must take it from MARQUEE_MODEL"
         return Ended(reason=Reason.MODEL_MISMATCH, message=_brief(words))
-    if result.uri.rstrip("/") != order.uri:
+    if _place(result.uri) != _place(order.uri):
         words = f"the artifact is at {result.uri!r}, and the run was to write to {order.uri}"
         return Ended(reason=Reason.ARTIFACT_MISPLACED, message=_brief(words))
     return Ended(result=result)
+
+
+def _place(uri: str) -> str:
+    """A folder of a claim has several names, and a trainer says the shortest; keys of a bucket are as they are."""
+    scheme, separator, path = uri.partition("://")
+    return f"{scheme}://{PurePosixPath(path)}" if separator and scheme == "pvc" else uri.rstrip("/")
 
 
 def _unreadable(error: ValidationError) -> Ended:
