@@ -11,15 +11,16 @@ import pytest
 
 from marquee.api.conditions import Reason
 from marquee.api.marketing_model import MarketingModel
+from marquee.api.retraining import Retraining
 from marquee.api.types import timestamp
 from marquee.control.decide import decide
 from marquee.control.decide.plan import Plan
-from marquee.control.kinds import JOB
-from marquee.control.snapshot import Trouble
+from marquee.control.kinds import JOB, SERVICE_ACCOUNT
+from marquee.control.snapshot import Trainer, Trouble
 from marquee.evidence.drift.verdict import Tier
 from tests.support.retraining import a_result
 from tests.unit.control.builders import NOW, READY, a_revision, snapshot
-from tests.unit.control.looping import Killed, Loop, verdict_of
+from tests.unit.control.looping import SPEC, Killed, Loop, verdict_of
 
 DRIFT = {"triggers": {"drift": True}}
 
@@ -30,6 +31,23 @@ def test_nothing_asks_and_nothing_happens() -> None:
     loop.settle()
     assert (loop.condition.status, loop.condition.reason) == ("True", "UpToDate")
     assert (loop.started, loop.entries, loop.notices) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("run", "made"), [({}, ["churn-predictor"]), ({"serviceAccountName": "trainer"}, [])], ids=["its own", "another"]
+)
+def test_the_first_training_of_a_model_that_has_never_served(run: dict[str, Any], made: list[str]) -> None:
+    """There is no ServiceAccount yet, and without it the Job would get no pod."""
+    spec = {"retraining": Retraining.model_validate(SPEC | {"run": run})}
+    nothing = snapshot(track={"line": "main"}, revisions=(), arms={})
+    metadata = nothing.model.metadata.model_copy(update={"annotations": {"marquee.dev/retrain": "a1"}})
+    asked = nothing.model.model_copy(update={"metadata": metadata, "spec": nothing.model.spec.model_copy(update=spec)})
+    plan = decide(replace(nothing, children=(), model=asked, trainer=Trainer("registry.example.com/trainer:1")))
+    assert plan.retraining is not None
+    assert plan.retraining.kind == JOB
+    assert [(one.kind, one.manifest["metadata"]["name"]) for one in plan.applies] == [
+        (SERVICE_ACCOUNT, name) for name in made
+    ]
 
 
 def test_without_the_block_there_is_nothing() -> None:
@@ -185,6 +203,16 @@ def test_a_result_that_is_none_is_refused(changes: dict[str, Any], reason: str) 
     loop.settle()
     assert loop.condition.reason == reason
     assert loop.revisions == {}
+
+
+def test_an_artifact_where_it_was_to_be_is_found_however_the_place_was_written() -> None:
+    """A trainer names a folder of a claim as the file system does, without what means nothing to it."""
+    loop = Loop({"artifacts": {"uri": "pvc://models//churn/./"}}, request="a1")
+    loop.settle()
+    name = list(loop.jobs)[-1]
+    loop.finish(orjson.dumps(orjson.loads(loop.result(name)) | {"uri": f"pvc://models/churn/{name}"}).decode())
+    loop.settle()
+    assert loop.condition.reason == "GatePassed"
 
 
 @pytest.mark.parametrize("figure", ["NaN", "Infinity", "-Infinity"])
