@@ -16,6 +16,7 @@ from marquee.api.types import timestamp
 from marquee.control.decide import decide
 from marquee.control.decide.plan import Plan
 from marquee.control.kinds import JOB, SERVICE_ACCOUNT
+from marquee.control.render.retraining import read_order
 from marquee.control.snapshot import Trainer, Trouble
 from marquee.evidence.drift.verdict import Tier
 from tests.support.retraining import a_result
@@ -283,6 +284,25 @@ def test_a_candidate_that_passes_becomes_a_revision_of_the_tracked_line() -> Non
     assert [(one.name, one.value) for one in revision.spec.metrics] == [("auc", 0.8)]
     assert loop.entries == ["Started", "Finished", "GatePassed"]
     assert (loop.condition.reason, loop.condition.status) == ("GatePassed", "True")
+
+
+@pytest.mark.parametrize(
+    ("days", "first", "last"),
+    [(30, 4, 2), (3, 3, 2), (2, None, None), (None, 4, 2)],
+    ids=["whole", "cut", "older", "no window"],
+)
+def test_times_of_a_broken_feed_are_left_out(days: int | None, first: float | None, last: float | None) -> None:
+    """As one span where they follow each other, as far as the data window goes; also where the whole table is read."""
+    tiers = (Tier.STABLE, Tier.BROKEN_FEED, Tier.BROKEN_FEED, Tier.STABLE, Tier.RETRAIN)
+    loop = Loop(DRIFT | {"data": {"windowDays": days}}, drift=verdict_of(*tiers))
+    loop.settle()
+    (job,) = loop.jobs.values()
+    order = read_order(job["metadata"]["annotations"]["marquee.dev/order"])
+    midnight = NOW.replace(hour=0)
+    assert order is not None
+    assert order.excluded == (
+        () if first is None or last is None else ((midnight - timedelta(days=first), midnight - timedelta(days=last)),)
+    )
 
 
 def test_a_proposal_waits_where_the_revision_is_pinned() -> None:
