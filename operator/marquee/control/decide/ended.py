@@ -59,9 +59,15 @@ def read_end(
     return _completed(model, order, last) if job.phase is JobPhase.COMPLETE else _failed(job, last)
 
 
-def waiting_words(job: JobState, pods: Sequence[TrainerPodState]) -> str:
-    """Why a run that is under way does not run, in the kubelet's words; empty where nothing is said."""
-    said = [pod for pod in pods if pod.job == job.child.name and pod.exit_code is None and pod.reason]
+def waiting_words(job: JobState, pods: Sequence[TrainerPodState], now: datetime) -> str:
+    """Why a run that is under way does not run, in the kubelet's or the scheduler's words; empty where nothing is said.
+
+    Why a Job gets no pod at all (a quota, a ServiceAccount that is not there) only its events tell.
+    """
+    mine = [pod for pod in pods if pod.job == job.child.name]
+    if not mine and job.phase is JobPhase.RUNNING and now >= job.created + PATIENCE:
+        return f"it has no pod: see kubectl describe job {job.child.name} -n {job.namespace}"
+    said = [pod for pod in mine if pod.exit_code is None and pod.reason]
     return "; ".join(f"pod {pod.name}: {pod.reason} {_brief(pod.message)}".rstrip() for pod in said[-1:])
 
 

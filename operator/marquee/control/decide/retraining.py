@@ -15,7 +15,7 @@ from marquee.api.conditions import ConditionDraft, ConditionType, Reason
 from marquee.api.marketing_model import MarketingModelStatus, Phase
 from marquee.api.retraining import Retraining, RetrainingStatus, RunStatus
 from marquee.api.types import timestamp
-from marquee.control.decide.ended import waiting_words
+from marquee.control.decide.ended import PATIENCE, waiting_words
 from marquee.control.decide.facts import Facts
 from marquee.control.decide.plan import Apply, Delete, Notice, RetrainingStep
 from marquee.control.decide.run_entries import started_entry
@@ -124,9 +124,10 @@ def _identity(snapshot: Snapshot, spec: Retraining) -> Iterator[Apply]:
 
 def _running(snapshot: Snapshot, before: RetrainingStatus, runs: tuple[Run, ...], run: Run) -> LoopPlan:
     assert run.job is not None  # noqa: S101 - a run without one has ended
-    waits = () if run.job.phase is JobPhase.RUNNING else (LOOK_AGAIN_SECONDS,)
+    patience = (run.job.created + PATIENCE - snapshot.now).total_seconds()
+    waits = ((patience,) if patience > 0 else ()) if run.job.phase is JobPhase.RUNNING else (LOOK_AGAIN_SECONDS,)
     words = f"run {run.told.name} is under way, by {run.order.trigger}: {run.order.why}"
-    if trouble := waiting_words(run.job, snapshot.trainer_pods):
+    if trouble := waiting_words(run.job, snapshot.trainer_pods, snapshot.now):
         words = f"{words}; {trouble}"
     status = _status(snapshot, before, tuple(one.told for one in runs), None)
     return LoopPlan(status, _draft(None, Reason.IN_FLIGHT, words), waits=waits)

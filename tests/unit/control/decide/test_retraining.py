@@ -21,7 +21,7 @@ from marquee.control.snapshot import Trainer, Trouble
 from marquee.evidence.drift.verdict import Tier
 from tests.support.retraining import a_result
 from tests.unit.control.builders import NOW, READY, a_revision, snapshot
-from tests.unit.control.looping import SPEC, Killed, Loop, verdict_of
+from tests.unit.control.looping import SPEC, Killed, Loop, pod_of, verdict_of
 
 DRIFT = {"triggers": {"drift": True}}
 
@@ -177,6 +177,39 @@ def test_each_way_to_fail_has_its_reason(end: dict[str, Any], reason: str, words
     assert (loop.condition.reason, loop.condition.status) == (reason, "False")
     assert words in loop.condition.message
     assert loop.entries == ["Started", "Failed"]
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (None, "it has no pod: see kubectl describe job churn-"),
+        (
+            {"conditions": [
+                {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: no GPU"}
+            ]},
+            "Unschedulable 0/3 nodes: no GPU",
+        ),
+        (
+            {"containerStatuses": [
+                {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
+            ]},
+            "ImagePullBackOff no such image",
+        ),
+        ({"containerStatuses": [{"state": {"running": {}}}]}, ""),
+    ],
+    ids=["no pod", "no node", "no image", "runs"],
+)  # fmt: skip
+def test_a_run_that_does_not_begin_says_why(status: dict[str, Any] | None, words: str) -> None:
+    """Once its pod had the time to begin; nobody waits for a deadline of hours to find out."""
+    loop = Loop(request="a1")
+    plan = loop.settle()
+    assert plan.requeue_after_seconds == 30
+    if status is not None:
+        loop.pods["x"] = pod_of(list(loop.jobs)[-1], status)
+    loop.after(seconds=30)
+    loop.settle()
+    assert (loop.condition.reason, words in loop.condition.message) == ("InFlight", True)
+    assert bool(words) == ("; " in loop.condition.message)
 
 
 @pytest.mark.parametrize(
