@@ -43,7 +43,8 @@ class Images:
 
     def chart_values(self) -> dict[str, Any]:
         """The chart's values that name them."""
-        return {"image": _named(self.operator), "predictor": {"image": _named(self.predictor)}}
+        trainer = {"trainer": {"image": _named(self.trainer)}} if self.trainer else {}
+        return {"image": _named(self.operator), "predictor": {"image": _named(self.predictor)}, **trainer}
 
 
 def provide_images(target: Target, stages: Stages, recipes: tuple[Recipe, ...] = EVERY) -> Images:

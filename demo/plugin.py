@@ -14,6 +14,8 @@ from demo.target import Target
 from localcluster import kubectl
 
 _TIMEOUT_SECONDS: Final = 60
+_PLUGIN: Final = "import sys; from marquee.cli.main import main; sys.argv[0] = 'kubectl-marquee'; sys.exit(main())"
+"""Under its own name: ``retrain`` of the plugin asks for a run, and ``marquee retrain`` is one."""
 
 
 def marquee(target: Target, *arguments: str) -> str:
@@ -31,7 +33,7 @@ def marquee(target: Target, *arguments: str) -> str:
         program.write_text(f'#!/bin/sh\nexec {shlex.quote(str(target.program))} kubectl "$@"\n', encoding="utf-8")
         program.chmod(0o755)
         done = subprocess.run(
-            [sys.executable, "-m", "marquee.cli.main", *arguments],
+            [sys.executable, "-c", _PLUGIN, *arguments],
             env=environment,
             capture_output=True,
             text=True,

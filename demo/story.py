@@ -27,6 +27,7 @@ NAMESPACE: Final = "marketing"
 SYSTEM: Final = "marquee-system"
 MODELS: Final = ("lead-scoring", "customer-value")
 SEED: Final = 7
+READ_OFTEN: Final = {"evidenceSeconds": 1, "driftSeconds": 2}
 
 
 def run() -> None:
@@ -64,14 +65,14 @@ def _resource(model: str, entrance: canary.Entrance | None) -> dict[str, Any]:
 def install(target: Target, images: Images, stages: Stages, **overrides: Any) -> None:
     """Install or upgrade the chart, and wait for the operator and the ledger.
 
-    A demo's book may go with its pod: not every cluster has a storage class. The evidence is read often, since a
+    A demo's book may go with its pod: not every cluster has a storage class. Evidence and drift are read often, since a
     demo's steps last seconds.
     """
     ledger = {"persistence": {"enabled": False}, "apiKeysSecret": canary.API_KEYS}
     target.helm(
         "upgrade", "--install", "marquee", str(ROOT / "helm" / "marquee"),
         "--namespace", SYSTEM, "--create-namespace", "--wait", "--timeout", "180s",
-        values=images.chart_values() | {"ledger": ledger, "operator": {"evidenceSeconds": 1}} | overrides,
+        values=images.chart_values() | {"ledger": ledger, "operator": READ_OFTEN} | overrides,
     )  # fmt: skip
     stages.say(f"operator: installed by Helm into namespace {SYSTEM}")
 

@@ -76,9 +76,20 @@ def measured(names: Sequence[str], score: Numbers, label: Labels) -> dict[str, f
 
 
 def slices(names: Sequence[str], fields: Sequence[InputField], rows: Numbers) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Each value of each of the inputs, as ``input=value`` and its rows; the values with the most rows first."""
-    found = [each for name in names for each in _slices_of(name, fields, rows)]
-    return sorted(found, key=lambda each: (-int(each[1].sum()), each[0]))
+    """Each value of each of the inputs, as ``input=value`` and its rows.
+
+    The largest of each input come first, as only so many are told and a gate refuses when one of its inputs is not
+    among them; then those with the most rows.
+    """
+    by_input = [sorted(_slices_of(name, fields, rows), key=_most_rows_first) for name in names]
+    return [
+        *sorted((found[0] for found in by_input if found), key=_most_rows_first),
+        *sorted((each for found in by_input for each in found[1:]), key=_most_rows_first),
+    ]
+
+
+def _most_rows_first(part: tuple[str, NDArray[np.bool_]]) -> tuple[int, str]:
+    return -int(part[1].sum()), part[0]
 
 
 def _slices_of(name: str, fields: Sequence[InputField], rows: Numbers) -> Iterator[tuple[str, NDArray[np.bool_]]]:

@@ -150,8 +150,11 @@ def tell(error: TrainingError) -> int:
 
 
 def leave_message(text: str) -> None:
-    """Write the termination message; the kubelet makes its file before the container starts."""
+    """Write the termination message; the kubelet makes its file before the container starts.
+
+    Nothing is added: of a byte more than fits the kubelet takes the first one away.
+    """
     asked = os.environ.get(TrainerSetting.TERMINATION_MESSAGE)
     path = Path(asked or TERMINATION_MESSAGE_PATH)
     if asked or path.exists():
-        path.write_text(text + "\n")
+        path.write_text(text)

@@ -211,6 +211,14 @@ def test_a_result_fits_a_termination_message() -> None:
     assert RetrainingResult.model_validate_json(RESULT.to_text()) == RESULT
 
 
+def test_a_result_of_the_full_length_is_left_whole(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kubelet keeps the end of what is too long: one byte more, and the first brace is gone."""
+    full = RESULT.model_copy(update={"uri": RESULT.uri + "x" * (MAX_MESSAGE_BYTES - len(RESULT.to_text()))})
+    monkeypatch.setattr(fake, "retrain", lambda _: full)
+    assert main(["retrain", "fake", "--data-cache", str(tmp_path)]) == 0
+    assert RetrainingResult.model_validate_json((tmp_path / "message").read_bytes()[-MAX_MESSAGE_BYTES:]) == full
+
+
 def test_an_artifact_that_is_none_is_refused(fake: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By evaluate and export alike, with its place."""
     for words in (["evaluate", str(tmp_path), "--data", "x"], ["export", str(tmp_path), "--out", str(tmp_path / "x")]):

@@ -65,6 +65,12 @@ class _Losing(DriftVerdict):
 _FIELDS: Final = tuple(DriftVerdict.__dataclass_fields__)
 
 
+def pod_of(job: str, status: dict[str, Any]) -> dict[str, Any]:
+    """A trainer's pod."""
+    labels = {"marquee.dev/trains": MODEL, "batch.kubernetes.io/job-name": job}
+    return {"metadata": {"name": f"{job}-x", "namespace": NAMESPACE, "labels": labels}, "status": status}
+
+
 class Killed(Exception):  # noqa: N818 - what happened, not an error of the test
     """The operator died at a write."""
 
@@ -162,9 +168,7 @@ class Loop:
         """The run that is under way ends; the Job's name."""
         name = list(self.jobs)[-1]
         text = self.result(name) if message is None else message
-        labels = {"marquee.dev/trains": MODEL, "batch.kubernetes.io/job-name": name}
-        metadata = {"name": f"{name}-x", "namespace": NAMESPACE, "labels": labels}
-        self.pods[name] = {"metadata": metadata, "status": ended(text, code=code, reason=reason)}
+        self.pods[name] = pod_of(name, ended(text, code=code, reason=reason))
         self.end_job(
             name, "Complete" if code == 0 else "Failed", job_reason or ("" if code == 0 else "PodFailurePolicy")
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 import orjson
@@ -58,9 +59,15 @@ def read_end(
     return _completed(model, order, last) if job.phase is JobPhase.COMPLETE else _failed(job, last)
 
 
-def waiting_words(job: JobState, pods: Sequence[TrainerPodState]) -> str:
-    """Why a run that is under way does not run, in the kubelet's words; empty where nothing is said."""
-    said = [pod for pod in pods if pod.job == job.child.name and pod.exit_code is None and pod.reason]
+def waiting_words(job: JobState, pods: Sequence[TrainerPodState], now: datetime) -> str:
+    """Why a run that is under way does not run, in the kubelet's or the scheduler's words; empty where nothing is said.
+
+    Why a Job gets no pod at all (a quota, a ServiceAccount that is not there) only its events tell.
+    """
+    mine = [pod for pod in pods if pod.job == job.child.name]
+    if not mine and job.phase is JobPhase.RUNNING and now >= job.created + PATIENCE:
+        return f"it has no pod: see kubectl describe job {job.child.name} -n {job.namespace}"
+    said = [pod for pod in mine if pod.exit_code is None and pod.reason]
     return "; ".join(f"pod {pod.name}: {pod.reason} {_brief(pod.message)}".rstrip() for pod in said[-1:])
 
 
@@ -98,10 +105,16 @@ def _completed(model: str, order: RunOrder, last: TrainerPodState | None) -> End
     if result.model != model:
         words = f"the artifact is for model {result.model!r}: the trainer must take it from MARQUEE_MODEL"
         return Ended(reason=Reason.MODEL_MISMATCH, message=_brief(words))
-    if result.uri.rstrip("/") != order.uri:
+    if _place(result.uri) != _place(order.uri):
         words = f"the artifact is at {result.uri!r}, and the run was to write to {order.uri}"
         return Ended(reason=Reason.ARTIFACT_MISPLACED, message=_brief(words))
     return Ended(result=result)
+
+
+def _place(uri: str) -> str:
+    """A folder of a claim has several names, and a trainer says the shortest; keys of a bucket are as they are."""
+    scheme, separator, path = uri.partition("://")
+    return f"{scheme}://{PurePosixPath(path)}" if separator and scheme == "pvc" else uri.rstrip("/")
 
 
 def _unreadable(error: ValidationError) -> Ended:

@@ -74,12 +74,13 @@ def decide(snapshot: Snapshot) -> Plan:
     signed = approving(snapshot, facts, row, quiet=quiet and not turn.entries and not turn.due)
     loop = plan_retraining(snapshot, facts, row)
     status = status_of(snapshot, facts, row, told, record, loop, owed=log.owed)
+    applies = tuple(_applies(snapshot, facts, row, record, Owed(log.debts, turn.memory, signed.memory)))
     return Plan(
         status=status,
         declare=declaration(snapshot, facts, row, record),
         stamp=stamp(row, record),
         entries=log.entries + turn.entries + signed.entries,
-        applies=tuple(_applies(snapshot, facts, row, record, Owed(log.debts, turn.memory, signed.memory))),
+        applies=(*(one for one in loop.applies if one not in applies), *applies),
         scales=tuple(_scales(snapshot, facts, row)),
         probe=_probe(snapshot, facts) if Move.PROBE in row.moves else None,
         deletes=(*_deletes(snapshot, facts, row, record), *loop.deletes),

@@ -15,14 +15,15 @@ from marquee.api.conditions import ConditionDraft, ConditionType, Reason
 from marquee.api.marketing_model import MarketingModelStatus, Phase
 from marquee.api.retraining import Retraining, RetrainingStatus, RunStatus
 from marquee.api.types import timestamp
-from marquee.control.decide.ended import waiting_words
+from marquee.control.decide.ended import PATIENCE, waiting_words
 from marquee.control.decide.facts import Facts
-from marquee.control.decide.plan import Delete, Notice, RetrainingStep
+from marquee.control.decide.plan import Apply, Delete, Notice, RetrainingStep
 from marquee.control.decide.run_entries import started_entry
 from marquee.control.decide.runs import Run, Settlement, remembered, runs_of, settle
 from marquee.control.decide.table import Row
 from marquee.control.decide.triggering import Asked, asked, next_allowed, order_of, states_of
-from marquee.control.kinds import JOB
+from marquee.control.kinds import JOB, SERVICE_ACCOUNT
+from marquee.control.render import children
 from marquee.control.render.retraining import job
 from marquee.control.snapshot import JobPhase, JobState, Snapshot
 from marquee.judging.gating import Ruling
@@ -49,6 +50,8 @@ class LoopPlan:
     status: RetrainingStatus | None = None
     draft: ConditionDraft | None = None
     step: RetrainingStep | None = None
+    applies: tuple[Apply, ...] = ()
+    """Before the step."""
     deletes: tuple[Delete, ...] = ()
     waits: tuple[float, ...] = ()
     """Seconds after which to look again."""
@@ -97,7 +100,8 @@ def _perhaps_start(
     waits = _waits(snapshot, decision, schedules)
     if decision.outcome is Outcome.START and decision.trigger is not None:
         step, why = _start(snapshot, spec, before, found, decision.trigger)
-        return LoopPlan(status, _draft(None, Reason.IN_FLIGHT, f"a run starts: {why}"), step, waits=waits)
+        draft = _draft(None, Reason.IN_FLIGHT, f"a run starts: {why}")
+        return LoopPlan(status, draft, step, tuple(_identity(snapshot, spec)), waits=waits)
     return LoopPlan(status, _idle_draft(snapshot, decision, told, complaint), waits=waits)
 
 
@@ -111,11 +115,19 @@ def _start(
     return RetrainingStep(entries, JOB, job(snapshot.model, spec, order, revisions, snapshot.trainer)), order.why
 
 
+def _identity(snapshot: Snapshot, spec: Retraining) -> Iterator[Apply]:
+    """Whom the run's pods run as: a model that has never served has no ServiceAccount yet."""
+    manifest = children.service_account(snapshot.model)
+    if spec.run.service_account_name is None and snapshot.child(SERVICE_ACCOUNT, manifest["metadata"]["name"]) is None:
+        yield Apply(kind=SERVICE_ACCOUNT, manifest=manifest, create=True)
+
+
 def _running(snapshot: Snapshot, before: RetrainingStatus, runs: tuple[Run, ...], run: Run) -> LoopPlan:
     assert run.job is not None  # noqa: S101 - a run without one has ended
-    waits = () if run.job.phase is JobPhase.RUNNING else (LOOK_AGAIN_SECONDS,)
+    patience = (run.job.created + PATIENCE - snapshot.now).total_seconds()
+    waits = ((patience,) if patience > 0 else ()) if run.job.phase is JobPhase.RUNNING else (LOOK_AGAIN_SECONDS,)
     words = f"run {run.told.name} is under way, by {run.order.trigger}: {run.order.why}"
-    if trouble := waiting_words(run.job, snapshot.trainer_pods):
+    if trouble := waiting_words(run.job, snapshot.trainer_pods, snapshot.now):
         words = f"{words}; {trouble}"
     status = _status(snapshot, before, tuple(one.told for one in runs), None)
     return LoopPlan(status, _draft(None, Reason.IN_FLIGHT, words), waits=waits)

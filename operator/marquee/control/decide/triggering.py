@@ -155,14 +155,15 @@ def _why(found: Asked, spec: Retraining, trigger: Trigger) -> str:
 def _excluded(
     snapshot: Snapshot, verdict: DriftVerdict | None, start: datetime | None, end: datetime | None
 ) -> tuple[tuple[datetime, datetime], ...]:
-    """Times of a broken feed within the window, as few spans as say it."""
+    """Times of a broken feed within the data window, if there is one, as few spans as say it."""
     drift = snapshot.model.spec.drift
-    if verdict is None or drift is None or start is None or end is None:
+    if verdict is None or drift is None:
         return ()
     spans: list[tuple[datetime, datetime]] = []
     for window, assessment in zip(verdict.windows, verdict.assessments, strict=True):
         began = datetime.fromtimestamp(window.start * drift.window_seconds, UTC)
-        span = max(began, start), min(began + timedelta(seconds=drift.window_seconds), end)
+        ended = began + timedelta(seconds=drift.window_seconds)
+        span = max(began, start or began), min(ended, end or ended)
         if DriftState(assessment.tier) is not DriftState.BROKEN_FEED or span[0] >= span[1]:
             continue
         if spans and spans[-1][1] == span[0]:

@@ -111,7 +111,7 @@ def trainer_pod(_: Kind, body: dict[str, Any]) -> TrainerPodState:
     labels = metadata.get("labels") or {}
     container: dict[str, Any] = next(iter(status.get("containerStatuses") or ()), {})
     state = container.get("state") or {}
-    terminated, waiting = state.get("terminated"), state.get("waiting") or {}
+    terminated, waiting = state.get("terminated"), state.get("waiting") or _unscheduled(status)
     told = (terminated or waiting).get("message") or ""
     kept = told[: MAX_MESSAGE_BYTES + 1].encode()
     return TrainerPodState(
@@ -125,6 +125,12 @@ def trainer_pod(_: Kind, body: dict[str, Any]) -> TrainerPodState:
         message=kept[:MAX_MESSAGE_BYTES].decode(errors="ignore"),
         cut=len(kept) > MAX_MESSAGE_BYTES,
     )
+
+
+def _unscheduled(status: dict[str, Any]) -> dict[str, Any]:
+    """The scheduler's condition of a pod that has found no node."""
+    conditions = status.get("conditions") or ()
+    return next((one for one in conditions if (one["type"], one["status"]) == ("PodScheduled", "False")), {})
 
 
 def trained_model_of(body: dict[str, Any]) -> str | None:

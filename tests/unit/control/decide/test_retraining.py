@@ -11,15 +11,17 @@ import pytest
 
 from marquee.api.conditions import Reason
 from marquee.api.marketing_model import MarketingModel
+from marquee.api.retraining import Retraining
 from marquee.api.types import timestamp
 from marquee.control.decide import decide
 from marquee.control.decide.plan import Plan
-from marquee.control.kinds import JOB
-from marquee.control.snapshot import Trouble
+from marquee.control.kinds import JOB, SERVICE_ACCOUNT
+from marquee.control.render.retraining import read_order
+from marquee.control.snapshot import Trainer, Trouble
 from marquee.evidence.drift.verdict import Tier
 from tests.support.retraining import a_result
 from tests.unit.control.builders import NOW, READY, a_revision, snapshot
-from tests.unit.control.looping import Killed, Loop, verdict_of
+from tests.unit.control.looping import SPEC, Killed, Loop, pod_of, verdict_of
 
 DRIFT = {"triggers": {"drift": True}}
 
@@ -30,6 +32,23 @@ def test_nothing_asks_and_nothing_happens() -> None:
     loop.settle()
     assert (loop.condition.status, loop.condition.reason) == ("True", "UpToDate")
     assert (loop.started, loop.entries, loop.notices) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    ("run", "made"), [({}, ["churn-predictor"]), ({"serviceAccountName": "trainer"}, [])], ids=["its own", "another"]
+)
+def test_the_first_training_of_a_model_that_has_never_served(run: dict[str, Any], made: list[str]) -> None:
+    """There is no ServiceAccount yet, and without it the Job would get no pod."""
+    spec = {"retraining": Retraining.model_validate(SPEC | {"run": run})}
+    nothing = snapshot(track={"line": "main"}, revisions=(), arms={})
+    metadata = nothing.model.metadata.model_copy(update={"annotations": {"marquee.dev/retrain": "a1"}})
+    asked = nothing.model.model_copy(update={"metadata": metadata, "spec": nothing.model.spec.model_copy(update=spec)})
+    plan = decide(replace(nothing, children=(), model=asked, trainer=Trainer("registry.example.com/trainer:1")))
+    assert plan.retraining is not None
+    assert plan.retraining.kind == JOB
+    assert [(one.kind, one.manifest["metadata"]["name"]) for one in plan.applies] == [
+        (SERVICE_ACCOUNT, name) for name in made
+    ]
 
 
 def test_without_the_block_there_is_nothing() -> None:
@@ -161,6 +180,39 @@ def test_each_way_to_fail_has_its_reason(end: dict[str, Any], reason: str, words
 
 
 @pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (None, "it has no pod: see kubectl describe job churn-"),
+        (
+            {"conditions": [
+                {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: no GPU"}
+            ]},
+            "Unschedulable 0/3 nodes: no GPU",
+        ),
+        (
+            {"containerStatuses": [
+                {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
+            ]},
+            "ImagePullBackOff no such image",
+        ),
+        ({"containerStatuses": [{"state": {"running": {}}}]}, ""),
+    ],
+    ids=["no pod", "no node", "no image", "runs"],
+)  # fmt: skip
+def test_a_run_that_does_not_begin_says_why(status: dict[str, Any] | None, words: str) -> None:
+    """Once its pod had the time to begin; nobody waits for a deadline of hours to find out."""
+    loop = Loop(request="a1")
+    plan = loop.settle()
+    assert plan.requeue_after_seconds == 30
+    if status is not None:
+        loop.pods["x"] = pod_of(list(loop.jobs)[-1], status)
+    loop.after(seconds=30)
+    loop.settle()
+    assert (loop.condition.reason, words in loop.condition.message) == ("InFlight", True)
+    assert bool(words) == ("; " in loop.condition.message)
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"digest": "sha256:AB"}, "DigestInvalid"),
@@ -185,6 +237,16 @@ def test_a_result_that_is_none_is_refused(changes: dict[str, Any], reason: str) 
     loop.settle()
     assert loop.condition.reason == reason
     assert loop.revisions == {}
+
+
+def test_an_artifact_where_it_was_to_be_is_found_however_the_place_was_written() -> None:
+    """A trainer names a folder of a claim as the file system does, without what means nothing to it."""
+    loop = Loop({"artifacts": {"uri": "pvc://models//churn/./"}}, request="a1")
+    loop.settle()
+    name = list(loop.jobs)[-1]
+    loop.finish(orjson.dumps(orjson.loads(loop.result(name)) | {"uri": f"pvc://models/churn/{name}"}).decode())
+    loop.settle()
+    assert loop.condition.reason == "GatePassed"
 
 
 @pytest.mark.parametrize("figure", ["NaN", "Infinity", "-Infinity"])
@@ -255,6 +317,25 @@ def test_a_candidate_that_passes_becomes_a_revision_of_the_tracked_line() -> Non
     assert [(one.name, one.value) for one in revision.spec.metrics] == [("auc", 0.8)]
     assert loop.entries == ["Started", "Finished", "GatePassed"]
     assert (loop.condition.reason, loop.condition.status) == ("GatePassed", "True")
+
+
+@pytest.mark.parametrize(
+    ("days", "first", "last"),
+    [(30, 4, 2), (3, 3, 2), (2, None, None), (None, 4, 2)],
+    ids=["whole", "cut", "older", "no window"],
+)
+def test_times_of_a_broken_feed_are_left_out(days: int | None, first: float | None, last: float | None) -> None:
+    """As one span where they follow each other, as far as the data window goes; also where the whole table is read."""
+    tiers = (Tier.STABLE, Tier.BROKEN_FEED, Tier.BROKEN_FEED, Tier.STABLE, Tier.RETRAIN)
+    loop = Loop(DRIFT | {"data": {"windowDays": days}}, drift=verdict_of(*tiers))
+    loop.settle()
+    (job,) = loop.jobs.values()
+    order = read_order(job["metadata"]["annotations"]["marquee.dev/order"])
+    midnight = NOW.replace(hour=0)
+    assert order is not None
+    assert order.excluded == (
+        () if first is None or last is None else ((midnight - timedelta(days=first), midnight - timedelta(days=last)),)
+    )
 
 
 def test_a_proposal_waits_where_the_revision_is_pinned() -> None:

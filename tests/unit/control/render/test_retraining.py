@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from marquee.api.retraining import Retraining
+from marquee.cli.run_environment import read_request
 from marquee.contract.retraining import CHAMPIONS, SPANS, RunSetting
 from marquee.control.render import children, names
 from marquee.control.render.retraining import RunOrder, code_digest, job, read_order, trigger_digest, use_case_name
@@ -66,6 +68,20 @@ def test_it_is_told_everything() -> None:
     (span,) = SPANS.validate_json(told["MARQUEE_EXCLUDED_WINDOWS"])
     assert (span.start, span.end) == ORDER.excluded[0]
     assert (told["MARQUEE_METRICS"], told["MARQUEE_SLICES"]) == ("auc", "region")
+
+
+def test_the_shipped_trainer_understands_it() -> None:
+    """Both halves of the contract, one against the other; also where an API server leaves out what is empty."""
+    request = read_request(environment(rendered()), data_cache=Path("cache"))
+    assert (request.run, request.model, request.trigger, request.seed) == (ORDER.run, MODEL, "Drift", 7)
+    assert (request.start, request.end, request.out) == (ORDER.window_start, ORDER.window_end, ORDER.uri)
+    assert [(span.start, span.end) for span in request.excluded] == list(ORDER.excluded)
+    assert [champion.revision for champion in request.champions] == ["churn-1"]
+    assert (request.metrics, request.slices) == (("auc",), ())
+    order = replace(ORDER, window_start=None, window_end=None, excluded=())
+    told = {name: value for name, value in environment(rendered((), order)).items() if value}
+    bare = read_request(told, data_cache=Path("cache"))
+    assert (bare.data_uri, bare.start, bare.end, bare.excluded, bare.champions) == ("", None, None, (), ())
 
 
 def test_without_windows_and_champions_they_are_empty() -> None:
