@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,3 +93,12 @@ def test_the_words_name_the_freeze() -> None:
     found = held(Rollout.model_validate({"freezes": [SALE]}), None, at("2026-11-25T11:00"))
     assert found is not None
     assert found.words == "spec.rollout.freezes: sale, until 2026-12-02 23:00 UTC"
+
+
+def test_time_zones_need_nothing_of_the_image() -> None:
+    """A slim image has no database of its own, and a zone that is not known would hold everything."""
+    zoneinfo.reset_tzpath(to=())
+    try:
+        assert zoneinfo.ZoneInfo.no_cache("Europe/Berlin").key == "Europe/Berlin"
+    finally:
+        zoneinfo.reset_tzpath()
