@@ -95,7 +95,7 @@ class UseCase:
             log.info("%s already holds this run's artifact; nothing to do", destination.uri)
         return self._result(artifact, destination.uri)
 
-    def retrain(self, request: RetrainingRequest) -> RetrainingResult:
+    def retrain(self, request: RetrainingRequest) -> RetrainingResult | None:
         """Train on the rows of a window, compare with the champions, write."""
         subject = self._subject("retrained")
         from models.retraining.running import retrain
