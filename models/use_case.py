@@ -95,12 +95,19 @@ class UseCase:
             log.info("%s already holds this run's artifact; nothing to do", destination.uri)
         return self._result(artifact, destination.uri)
 
-    def retrain(self, request: RetrainingRequest) -> RetrainingResult | None:
+    def retrain(self, request: RetrainingRequest) -> RetrainingResult:
         """Train on the rows of a window, compare with the champions, write."""
         subject = self._subject("retrained")
         from models.retraining.running import retrain
 
         return retrain(subject, request)
+
+    def assist(self, request: RetrainingRequest) -> None:
+        """Train along, as a process that is not the first."""
+        subject = self._subject("retrained")
+        from models.retraining.running import assist
+
+        assist(subject, request)
 
     def evaluate(self, request: EvaluationRequest) -> EvaluationResult:
         """Measure an artifact on rows with known outcomes."""

@@ -41,14 +41,9 @@ class Subject:
     learner: Learner
 
 
-def retrain(subject: Subject, request: RetrainingRequest) -> RetrainingResult | None:
+def retrain(subject: Subject, request: RetrainingRequest) -> RetrainingResult:
     """See `marquee.contract.retrainer.Retrainable`."""
     learner = subject.learner
-    if request.standing is not None and learner.fit_together is None:
-        raise TrainingError(
-            TrainingFailureReason.ARGUMENTS_INVALID,
-            f"use case {subject.name!r} trains on one node: leave out spec.retraining.run.nodes",
-        )
     check_metrics(request.metrics, RunSetting.METRICS)
     check_slices(request.slices, learner.fields, RunSetting.SLICES)
     destination = destination_of(request.out, setting=RunSetting.ARTIFACT)
@@ -57,9 +52,7 @@ def retrain(subject: Subject, request: RetrainingRequest) -> RetrainingResult | 
         subject.package, _PACKAGE, data=study.sources, seed=request.seed, libraries=(*subject.libraries, "pyarrow")
     )
     log.info("run %s (%s): training on %s rows", request.run, request.trigger, f"{len(study.training):,}")
-    trained = _fitted(learner, study, request)
-    if request.standing is not None and not request.standing.is_first:
-        return None
+    trained = _fitted(subject, study, request)
     comparison = compared(
         _contest(trained, study, learner, request),
         study.held_out,
@@ -88,9 +81,21 @@ def retrain(subject: Subject, request: RetrainingRequest) -> RetrainingResult | 
     )
 
 
-def _fitted(learner: Learner, study: Study, request: RetrainingRequest) -> TrainedModel:
-    if request.standing is None or learner.fit_together is None:
+def assist(subject: Subject, request: RetrainingRequest) -> None:
+    """See `marquee.contract.retrainer.Retrainable`."""
+    study, _ = _study(subject.learner, request)
+    _fitted(subject, study, request)
+
+
+def _fitted(subject: Subject, study: Study, request: RetrainingRequest) -> TrainedModel:
+    learner = subject.learner
+    if request.standing is None:
         return learner.fit(study, request.seed)
+    if learner.fit_together is None:
+        raise TrainingError(
+            TrainingFailureReason.ARGUMENTS_INVALID,
+            f"use case {subject.name!r} trains on one node: leave out spec.retraining.run.nodes",
+        )
     from models.distributed import together  # needs torch, which not every use case does
 
     with together(request.standing) as team:

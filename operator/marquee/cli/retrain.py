@@ -118,8 +118,10 @@ def _retrainable(name: str) -> Retrainable:
 
 
 def _retrained(use_case: Retrainable, request: RetrainingRequest) -> str:
-    result = use_case.retrain(request)
-    return result.to_text() if result is not None else ""
+    if request.standing is None or request.standing.is_first:
+        return use_case.retrain(request).to_text()
+    use_case.assist(request)
+    return ""
 
 
 def _use_case_of(artifact: str) -> str:

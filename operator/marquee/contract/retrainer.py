@@ -63,8 +63,16 @@ class EvaluationResult(ContractModel):
 class Retrainable(Protocol):
     """A use case that learns from rows it is given; beside `training.UseCase`."""
 
-    def retrain(self, request: RetrainingRequest) -> RetrainingResult | None:
-        """Train a candidate, compare it with the champions, write its artifact; None of a process that is not first.
+    def retrain(self, request: RetrainingRequest) -> RetrainingResult:
+        """Train a candidate, alone or as the first of several processes; compare it, write its artifact.
+
+        Raises:
+            TrainingError: with the reason.
+
+        """
+
+    def assist(self, request: RetrainingRequest) -> None:
+        """Train along, as one of the other processes; what comes of it is for the first one to say.
 
         Raises:
             TrainingError: with the reason.
