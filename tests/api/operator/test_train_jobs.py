@@ -38,7 +38,8 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
 
 def apply(team: Team) -> None:
     """The model as people write it."""
-    team.model("lead", {"track": {"matchLabels": {"line": "main"}}}, rollout=QUICK, retraining=SPEC | NODES)
+    retraining = SPEC | NODES | {"maxPerWeek": 14}
+    team.model("lead", {"track": {"matchLabels": {"line": "main"}}}, rollout=QUICK, retraining=retraining)
 
 
 def ask(team: Team, request: str) -> Object:

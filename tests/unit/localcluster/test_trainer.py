@@ -45,7 +45,7 @@ def test_pods_that_have_not_seen_their_certificate_start_anew(ready: int, restar
     """Once there is one; those that answer already are left alone."""
     asked: list[tuple[str, ...]] = []
 
-    def kubectl(*words: str, input: str | None = None) -> str:  # noqa: A002 - as `Kubectl` has it
+    def kubectl(*words: str, input: str | None = None) -> str:  # noqa: A002, ARG001 - as `Kubectl` has it
         asked.append(words)
         is_secret = words[1].startswith("secret/")
         secret = {"data": {"tls.crt": "..."}} if len(asked) > 1 else {}
