@@ -61,8 +61,9 @@ def free_port() -> int:
 def start(*words: str, **environment: str) -> subprocess.Popen[str]:
     """A Python process that knows this tree."""
     told = os.environ | {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"} | environment
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([sys.executable, *words], env=told, text=True, **pipes)
+    return subprocess.Popen(
+        [sys.executable, *words], env=told, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
 
 
 def trainer(folder: Path, name: str, **environment: str) -> subprocess.Popen[str]:
