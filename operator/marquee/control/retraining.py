@@ -7,6 +7,7 @@ What fails is remembered for the next decision. It is nobody's error but retrain
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -63,6 +64,7 @@ class Retrainer:
         revisions: takes a ModelRevision that was made.
         log: None: there is no audit log, and no step has entries.
         now: wall clock.
+        pauses: seconds between the attempts to make a TrainJob.
 
     """
 
@@ -71,6 +73,7 @@ class Retrainer:
     revisions: Revisions
     log: RunLog | None = None
     now: Callable[[], datetime] = utc_now
+    pauses: tuple[float, ...] = (0.1, 0.4, 1.5)
     _troubles: dict[ModelKey, Trouble] = field(default_factory=dict)
 
     def trouble(self, key: ModelKey) -> Trouble | None:
@@ -107,9 +110,20 @@ class Retrainer:
             if stored is not None:
                 self.jobs.write_back(known, stored)
                 return
-        if runtime is not None:
+        if runtime is None:
+            self.jobs.write_back(kind, await self._created(kind, manifest))
+        else:
             self.jobs.write_back(TRAINING_RUNTIME, await self._current(runtime))
-        self.jobs.write_back(kind, await self._created(kind, manifest))
+            self.jobs.write_back(kind, await self._taken(kind, manifest))
+
+    async def _taken(self, kind: Kind, manifest: dict[str, Any]) -> dict[str, Any]:
+        """Kubeflow Trainer refuses a TrainJob until its own cache has the TrainingRuntime that was made just now."""
+        for seconds in self.pauses:
+            try:
+                return await self._created(kind, manifest)
+            except (Forbidden, Invalid):
+                await asyncio.sleep(seconds)
+        return await self._created(kind, manifest)
 
     async def _current(self, runtime: dict[str, Any]) -> dict[str, Any]:
         """The TrainingRuntime as the TrainJob needs it: one that an operator left who died at once may say less."""

@@ -45,12 +45,15 @@ class Cluster:
 
     stored: list[dict[str, Any]] = field(default_factory=list)
     refuses: Exception | None = None
+    refusals: int = -1
+    """How often; without end where it is negative."""
     serves_train_jobs: bool = True
     done: list[str] = field(default_factory=list)
 
     async def create(self, kind: Kind, manifest: dict[str, Any]) -> dict[str, Any]:
         """See `Client.create`."""
-        if self.refuses is not None:
+        if self.refuses is not None and self.refusals != 0 and kind != TRAINING_RUNTIME:
+            self.refusals -= 1
             raise self.refuses
         names_taken = {one["metadata"]["name"] for one in self.stored if one["kind"] == kind.kind}
         if manifest["metadata"]["name"] in names_taken:
@@ -110,7 +113,8 @@ class Caches:
 def hand(cluster: Cluster, *, away: bool = False) -> tuple[Retrainer, Caches]:
     """What makes the steps."""
     caches = Caches(cluster, away)
-    return Retrainer(cast("Client", cluster), caches, caches, caches, now=lambda: NOW), caches
+    retrainer = Retrainer(cast("Client", cluster), caches, caches, caches, now=lambda: NOW, pauses=(0.0, 0.0))
+    return retrainer, caches
 
 
 def step(kind: Kind, manifest: dict[str, Any]) -> RetrainingStep:
@@ -214,6 +218,16 @@ async def test_a_runtime_that_says_something_else_is_made_anew() -> None:
     trouble = retrainer.trouble(KEY)
     assert trouble is not None
     assert (trouble.reason, cluster.stored) == (Reason.NAME_CONFLICT, [foreign])
+
+
+@pytest.mark.parametrize(("refusals", "made"), [(2, 1), (3, 0)])
+async def test_a_runtime_that_is_not_known_yet_is_waited_for(refusals: int, made: int) -> None:
+    """For a moment: what refuses any longer is told."""
+    cluster = Cluster(refuses=refused(Forbidden, 403), refusals=refusals)
+    retrainer, _ = hand(cluster)
+    await retrainer.carry_out(KEY, together())
+    assert cluster.done == ["enter", "create TrainingRuntime churn-a-train"] + ["create TrainJob churn-a-train"] * made
+    assert (retrainer.trouble(KEY) is None) == bool(made)
 
 
 @pytest.mark.parametrize("kind", [JOB, TRAIN_JOB])
