@@ -12,7 +12,7 @@ from marquee.api.conditions import Reason
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.errors import AlreadyExists, Forbidden, NotFound
 from marquee.control.decide.plan import RetrainingStep, RunEntry
-from marquee.control.kinds import JOB, MODEL_REVISION, TRAIN_JOB, Kind
+from marquee.control.kinds import JOB, MODEL_REVISION, TRAIN_JOB, TRAINING_RUNTIME, Kind
 from marquee.control.ledger.errors import LedgerUnavailableError
 from marquee.control.render import names
 from marquee.control.retraining import Retrainer
