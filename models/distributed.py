@@ -56,7 +56,7 @@ def together(standing: Standing) -> Iterator[Team]:
     try:
         dist.init_process_group(
             "gloo",
-            init_method=f"tcp://{_host(standing.address)}:{standing.port}",
+            init_method=f"tcp://{_host(standing.address)}:{standing.port}?use_libuv=0",  # Debian's is built without
             rank=standing.rank,
             world_size=standing.processes,
             timeout=PATIENCE,
