@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from demo.target import Target, wait_for
@@ -13,6 +15,26 @@ from tests.support.retraining import TRAINER_LABEL
 from tests.support.seasons import SPRING
 
 ROWS = 2_000
+AT_FIRST_IN_VAIN = """
+import os, pathlib, sys, time
+from marquee.cli.main import main
+from marquee.contract.distributed import EXIT_CODE_PEER_LOST, read_standing
+from marquee.contract.training import TrainingError
+from models.distributed import together
+
+met = pathlib.Path("/mnt/artifacts/models/met")
+if met.exists():
+    sys.exit(main(["retrain", "lead-scoring"]))
+try:
+    with together(read_standing(os.environ)) as team:
+        if not team.is_first:
+            met.touch()
+            time.sleep(3600)
+except TrainingError as error:
+    print(error)
+    sys.exit(EXIT_CODE_PEER_LOST)
+"""
+"""Whoever trains for the first time waits for the other one, which waits to be evicted."""
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +48,7 @@ def trained(operator: Target) -> Target:
 @pytest.mark.usefixtures("trained")
 def test_two_pods_train_one_model(place: Place) -> None:
     """From the question to the revision that serves; both pods have done their part, and nothing of it stays."""
-    loop = ClosedLoop(place, nodes=2)
-    loop.write("spring", SPRING.columns(ROWS, start=loop.ago(46), end=loop.ago(2)))
-    loop.apply()
-    loop.becomes("RetrainingUpToDate", "UpToDate", timeout_seconds=180)
-    loop.ask()
+    loop = _asked(place)
     run, told = loop.ends(Ruling.GATE_PASSED, set())
     assert told["trigger"] == "Manual"
     loop.serves(run)
@@ -41,6 +59,39 @@ def test_two_pods_train_one_model(place: Place) -> None:
     assert loop.entered() == ["Started", "Finished", "GatePassed"]
     loop.forget()
     wait_for("the TrainJob and its TrainingRuntime to go", lambda: _is_clean(place) or None, timeout_seconds=90)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_lost_node_starts_all_again(place: Place) -> None:
+    """One pod is evicted in the middle; the other one notices, and both train once more: it is the same run."""
+    loop = _asked(place, command=["python3", "-c", AT_FIRST_IN_VAIN])
+    wait_for("the nodes to meet", lambda: (place.volume / "met").exists() or None, timeout_seconds=120)
+    (lost,) = (pod["metadata"]["name"] for pod in loop.pods(TRAINER_LABEL) if _rank(pod) == "1")
+    loop.tell(f"{lost} is evicted")
+    _evict(place, lost)
+    run, _ = loop.ends(Ruling.GATE_PASSED, set())
+    (job_set,) = place.target.list("jobsets", place.namespace)
+    assert job_set["status"]["restarts"] == 1
+    loop.serves(run)
+    assert loop.entered() == ["Started", "Finished", "GatePassed"]
+
+
+def _asked(place: Place, **run: object) -> ClosedLoop:
+    """A model whose training on two nodes somebody asks for."""
+    loop = ClosedLoop(place, run={"nodes": 2} | run)
+    loop.write("spring", SPRING.columns(ROWS, start=loop.ago(46), end=loop.ago(2)))
+    loop.apply()
+    loop.becomes("RetrainingUpToDate", "UpToDate", timeout_seconds=180)
+    loop.ask()
+    return loop
+
+
+def _evict(place: Place, pod: str) -> None:
+    """As ``kubectl drain`` does it."""
+    metadata = {"name": pod, "namespace": place.namespace}
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+    path = f"/api/v1/namespaces/{place.namespace}/pods/{pod}/eviction"
+    place.target.kubectl("create", "--raw", path, "-f", "-", input=json.dumps(eviction))
 
 
 def _rank(pod: Object) -> str:

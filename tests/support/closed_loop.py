@@ -64,8 +64,8 @@ class ClosedLoop:
     stages: Stages = field(default_factory=Stages)
     hour: datetime = field(default_factory=lambda: datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
     """The last full one: where the data window of a run ends that a person asks for."""
-    nodes: int = 1
-    """That train together."""
+    run: Object = field(default_factory=dict)
+    """What ``spec.retraining.run`` says beside its resources."""
 
     @property
     def model(self) -> str:
@@ -81,7 +81,7 @@ class ClosedLoop:
             "serving": LIGHT,
             "rollout": {"drainSeconds": 3},
             "drift": DRIFT,
-            "retraining": RETRAINING | {"triggers": triggers, "run": RETRAINING["run"] | {"nodes": self.nodes}},
+            "retraining": RETRAINING | {"triggers": triggers, "run": RETRAINING["run"] | self.run},
         }
         self.place.target.apply(body)
 
@@ -154,7 +154,7 @@ class ClosedLoop:
 
     def jobs(self) -> set[str]:
         """Names of all runs that there is a Job of, or a TrainJob."""
-        if self.nodes > 1:
+        if "nodes" in self.run:
             made = self.place.target.list("trainjobs", self.place.namespace)
             return {one["metadata"]["labels"]["marquee.dev/run"] for one in made}
         return {job["metadata"]["name"] for job in self.place.target.list("jobs", self.place.namespace)}
