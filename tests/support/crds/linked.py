@@ -13,6 +13,8 @@ Place = tuple[str | int, ...]
 def settle(body: Body, place: Place) -> None:
     """Change what stands around ``place`` so that only the value there can be what a refusal is about."""
     match place:
+        case ("spec", "retraining", "run", "nodes"):
+            body["spec"]["retraining"]["run"].pop("processesPerNode", None)
         case ("spec", "model"):
             body["metadata"]["name"] = f"{body['spec']['model']}-1"
         case ("spec", "serving", *_, "resources", "requests"):
