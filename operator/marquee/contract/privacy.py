@@ -1,8 +1,8 @@
 """Personal data on its way: consent tokens, withheld subjects, sampled decisions, erasure.
 
-A *subject* is a unit of a model: whoever a prediction is about, by `marquee.contract.assignment.unit_hash`. No identifier
-leaves the caller's request: what travels and is stored is the hash, and decisions about a subject are stored under a key
-of the subject's own, which an erasure destroys.
+A *subject* is a unit of a model: whoever a prediction is about, by `marquee.contract.assignment.unit_hash`. No
+identifier leaves the caller's request: what travels and is stored is the hash, and decisions about a subject are stored
+under a key of the subject's own, which an erasure destroys.
 """
 
 from __future__ import annotations
@@ -33,12 +33,15 @@ MAX_RECORDS: Final = 1_000
 MAX_SUBJECTS: Final = 10_000
 """Subjects in one request, or in one page of an answer."""
 SHORTEST_RETENTION_DAYS: Final = 180
-"""Six months: what a deployer of a high-risk system keeps logs for at least (Regulation (EU) 2024/1689, article 26(6))."""
+"""Six months: how long a deployer of a high-risk system keeps its logs at least (Regulation (EU) 2024/1689, article
+26(6))."""
 LONGEST_RETENTION_DAYS: Final = 3_650
 
 Purpose = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 UnitHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 """The 8 bytes of `unit_hash` as hexadecimal digits."""
+WrittenName = Annotated[str, StringConstraints(min_length=1, max_length=63)]
+"""Of an input or output as people wrote it: whether the artifact has it, the pod says."""
 LoggedValue = float | Annotated[str, StringConstraints(max_length=256)] | None
 
 
@@ -60,11 +63,11 @@ class PrivacySettings(ContractModel):
     """All of them are needed for a prediction; none: no consent is asked for."""
     by_token: bool = False
     """Whether only a signed token is believed."""
-    withheld_answer: dict[FieldName, float] | None = None
+    withheld_answer: dict[WrittenName, float] | None = None
     """What is answered instead, by output; None: such a request is refused."""
     log_permille: int = Field(default=0, ge=0, le=1_000)
     """Share of subjects whose decisions are logged."""
-    log_inputs: tuple[FieldName, ...] = Field(default=(), max_length=MAX_LOGGED_INPUTS)
+    log_inputs: tuple[WrittenName, ...] = Field(default=(), max_length=MAX_LOGGED_INPUTS)
     log_retention_days: int = Field(
         default=SHORTEST_RETENTION_DAYS, ge=SHORTEST_RETENTION_DAYS, le=LONGEST_RETENTION_DAYS
     )
