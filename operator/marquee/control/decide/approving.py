@@ -81,7 +81,7 @@ def weigh(snapshot: Snapshot, revision: ModelRevision) -> Weighed | None:
 
 
 def policy_digest(model: MarketingModel) -> str:
-    """Digest of the rules that an approval is about: the rollout's plan, who has to agree, and whose consent it takes."""
+    """Digest of the rules that an approval is about: its plan, who has to agree, and spec.privacy."""
     governance, privacy = model.spec.governance, model.spec.privacy
     text = plan_digest(model) + (governance.model_dump_json() if governance is not None else "")
     if privacy is not None:

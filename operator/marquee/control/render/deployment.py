@@ -12,7 +12,7 @@ from marquee.contract import pod
 from marquee.control.render import names
 from marquee.control.render.defaults import remember
 from marquee.control.render.gpus import resource_claims, with_gpus
-from marquee.control.render.privacy import KEYS_MOUNT, key_volumes, privacy_settings
+from marquee.control.render.privacy import key_mounts, key_volumes, privacy_settings
 from marquee.control.render.triton import MODELS_MOUNT, triton_container, triton_settings, triton_volumes
 from marquee.control.snapshot import Defaults
 
@@ -84,9 +84,8 @@ def _pod_spec(model: MarketingModel, revision: ModelRevision, defaults: Defaults
             LEDGER_TOKEN_MOUNT,
             {"name": "spool", "mountPath": pod.SPOOL_PATH},
         ]
-    if keys := key_volumes(model.spec.privacy):
-        volumes += keys
-        mounts.append(KEYS_MOUNT)
+    volumes += key_volumes(model.spec.privacy)
+    mounts += key_mounts(model.spec.privacy)
     if serving.triton is not None:
         volumes += triton_volumes()
         mounts.append(MODELS_MOUNT)

@@ -8,7 +8,7 @@ from marquee.api.privacy import Privacy, Proof
 from marquee.contract import pod
 from marquee.contract.privacy import PrivacySettings
 
-KEYS_MOUNT: Final = {"name": "purpose-keys", "mountPath": pod.PURPOSE_KEYS_PATH, "readOnly": True}
+_KEYS: Final = "purpose-keys"
 _KEYS_MODE: Final = 0o440
 """The pod's group reads them."""
 
@@ -36,7 +36,18 @@ def key_volumes(privacy: Privacy | None) -> list[dict[str, Any]]:
     It is optional for the kubelet: a pod without it would wait for the Secret and say nothing, while one that starts
     finds no key, and its reason is the model's condition.
     """
-    if privacy is None or privacy.consent is None or privacy.consent.keys_secret is None:
+    if (name := _keys_secret(privacy)) is None:
         return []
-    secret = {"secretName": privacy.consent.keys_secret, "defaultMode": _KEYS_MODE, "optional": True}
-    return [{"name": KEYS_MOUNT["name"], "secret": secret}]
+    secret = {"secretName": name, "defaultMode": _KEYS_MODE, "optional": True}
+    return [{"name": _KEYS, "secret": secret}]
+
+
+def key_mounts(privacy: Privacy | None) -> list[dict[str, Any]]:
+    """Where the front finds the keys."""
+    if _keys_secret(privacy) is None:
+        return []
+    return [{"name": _KEYS, "mountPath": pod.PURPOSE_KEYS_PATH, "readOnly": True}]
+
+
+def _keys_secret(privacy: Privacy | None) -> str | None:
+    return None if privacy is None or privacy.consent is None else privacy.consent.keys_secret
