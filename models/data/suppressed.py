@@ -127,7 +127,7 @@ class _Ledger:
             words = f"it answers {status}: {body[:300].decode(errors='replace')}"
             if status in _FINAL:
                 raise _unavailable(
-                    f"{words}; the run needs the model's own service account, and a ledger of this version"
+                    f"{words}; the run needs a service account of the model's namespace, and a ledger of this version"
                 )
             raise _LaterError(words)
         try:

@@ -33,6 +33,8 @@ FULL_DECISIONS: Final = 500
 """So many are handed over before the second is over."""
 MAX_VALUES: Final = 2**18
 """Numbers in memory, some 8 MB; only a stalled reporter lets so many come together."""
+_OWN_VALUES: Final = 8
+"""A decision itself takes as much memory as so many numbers."""
 BATCH_BYTES: Final = 2**20
 """The ledger takes four of these."""
 _SAMPLE: Final = b"marquee prediction log"
@@ -98,7 +100,9 @@ class DecisionLog:
     ) -> None:
         self._form = form
         self._positions = form.positions()
-        self._width = len(self._positions) + len(form.outputs) + (form.schema.width if form.explain else 0)
+        self._width = (
+            _OWN_VALUES + len(self._positions) + len(form.outputs) + (form.schema.width if form.explain else 0)
+        )
         self._statistics = statistics
         self._on_full = on_full
         self._clock = clock

@@ -98,7 +98,7 @@ def test_a_ledger_that_is_being_restarted_fails_no_run(books: Books) -> None:
     [
         ([(500, b"broken")] * 3, "500: broken; tried 3 times", 3),
         ([(200, b'{"revision": 1, "units": ["x"]}')] * 3, "not understood", 3),
-        ([(403, b"another's")], "403: another's; the run needs the model's own service account", 1),
+        ([(403, b"another's")], "403: another's; the run needs a service account of the model's namespace", 1),
         ([(401, b"who?")], "401: who?", 1),
         ([(404, b"what?")], "a ledger of this version", 1),
     ],

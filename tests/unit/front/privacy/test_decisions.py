@@ -122,7 +122,7 @@ def test_what_waits_in_memory_is_bounded(predictor: Predictor) -> None:
     statistics = Statistics()
     log = log_of(predictor, statistics)
     rows = np.repeat(ROW, 1_000, axis=0)
-    rounds = MAX_VALUES // (5 * 1_000) + 3
+    rounds = MAX_VALUES // (13 * 1_000) + 3
     for _ in range(rounds):
         log.note(rows, [(1.0,) * 1_000], caller())
     dropped = statistics.dropped[Kind.DECISIONS, Reason.BUFFER_FULL]
