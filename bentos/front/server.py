@@ -98,12 +98,12 @@ class _Pod:
         if settings.triton is not None:
             triton = TritonPage(settings.triton_metrics_address, page.labels)
             page.add(triton, refresh=triton.refresh)
-        guard = guard_of(settings)
-        if guard is not None:
-            page.add(PrivacyPage(guard, page.labels))
         reporter = reporter_of(settings)
         if reporter is not None:
             page.add(ReportPage(reporter, page.labels))
+        guard = guard_of(settings)
+        if guard is not None:
+            page.add(PrivacyPage(guard, page.labels))
         front = Front(
             namespace=settings.namespace,
             model=settings.model,

@@ -1,8 +1,8 @@
 """Purpose tokens: JSON Web Tokens (RFC 7519) in compact serialization (RFC 7515), signed by HS256 and by nothing else.
 
-PyJWT would do it in 20 microseconds a token, brings a dozen algorithms of which every one but this would have to be
-kept out, and is one more package in every pod. One pinned algorithm is an HMAC over two parts and a comparison; what is
-verified once is remembered by its bytes, so a session's further requests cost a look-up.
+PyJWT would be one more package in every pod, with a dozen algorithms of which all but this one have to be kept out, and
+with claims that it does not require unless it is told to. One pinned algorithm is an HMAC over two parts and a
+comparison. What was verified once is remembered by its bytes, so a session's further requests cost a look-up.
 """
 
 from __future__ import annotations

@@ -58,6 +58,7 @@ class World:
 
     front: Front
     guard: Guard
+    settings: Settings
     counting: Counting
     watched: Watched
     statistics: Statistics
@@ -129,7 +130,7 @@ def build(predictor: Predictor, tmp_path: Path) -> Build:
             gathering=watched,
         )
         front.serve(endpoints, Behind())
-        return World(front, guard, counting, watched, statistics, cache, decisions, log)
+        return World(front, guard, settings, counting, watched, statistics, cache, decisions, log)
 
     return make
 

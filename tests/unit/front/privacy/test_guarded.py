@@ -15,7 +15,7 @@ from bentos.front.privacy.suppressions import Suppressions
 from marquee.contract.assignment import unit_hash
 from tests.unit.front.conftest import SCORE, VALID
 from tests.unit.front.privacy.conftest import Build, World
-from tests.unit.front.privacy.tokens import MODEL, UNIT, token
+from tests.unit.front.privacy.tokens import MODEL, UNIT, claims, signed, token
 
 HASH = unit_hash(MODEL, UNIT)
 COHORT = {"marquee-cohort": "lead-v2/0/canary"}
@@ -156,7 +156,7 @@ async def test_a_token_that_lacks_a_purpose_is_no_consent(build: Build) -> None:
     [
         ({"marquee-purpose-token": "forged"}, "three parts", "malformed"),
         ({"marquee-purpose-token": ""}, "three parts", "malformed"),
-        ({"marquee-purpose-token": token()[:-4]}, "forged", "signature"),
+        ({"marquee-purpose-token": signed(claims(), key=b"x" * 32)}, "forged", "signature"),
         ({"marquee-purpose-token": token(exp=1)}, "exp is over", "expired"),
         ({"marquee-purpose-token": token(aud="ns/other")}, "aud is not", "audience"),
         ({"marquee-purpose-token": token(sub="0" * 16)}, "sub is not the unit", "subject"),

@@ -54,7 +54,7 @@ HEADER, PAYLOAD, SIGNATURE = GOOD.split(".")
         ("a.b", "malformed", "three parts"),
         (f"{GOOD}.{SIGNATURE}", "malformed", "three parts"),
         (f"{HEADER}.{PAYLOAD}.{SIGNATURE}=", "malformed", "base64url"),
-        (f"{HEADER}.{PAYLOAD}.{SIGNATURE[:-1]}", "malformed", "base64url"),
+        (f"{HEADER}.{PAYLOAD}.{SIGNATURE[:-2]}", "malformed", "base64url"),
         (f"{HEADER}.{PAYLOAD}.+{SIGNATURE[1:]}", "malformed", "base64url"),
         ("." + GOOD, "malformed", "three parts"),
         (f".{PAYLOAD}.{SIGNATURE}", "malformed", "header is no JSON"),
