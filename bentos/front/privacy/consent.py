@@ -15,6 +15,8 @@ from marquee.contract.privacy import HEADER_PURPOSE_TOKEN
 
 _MAX_PARSED: Final = 1_000
 """Lists that are remembered; whoever invents more only makes himself slower."""
+_MAX_REMEMBERED_BYTES: Final = 1_024
+"""Of a list; a longer one is looked at each time."""
 
 
 class Consent(Protocol):
@@ -41,9 +43,10 @@ class BelievedPurposes:
         given = self._parsed.get(head.purposes)
         if given is None:
             given = self._needed <= {purpose.strip() for purpose in head.purposes.split(b",")}
-            if len(self._parsed) >= _MAX_PARSED:
-                self._parsed.clear()
-            self._parsed[head.purposes] = given
+            if len(head.purposes) <= _MAX_REMEMBERED_BYTES:
+                if len(self._parsed) >= _MAX_PARSED:
+                    self._parsed.clear()
+                self._parsed[head.purposes] = given
         return given
 
 
