@@ -75,6 +75,7 @@ class Front:
         counting: of answers by cohort; None: nobody wants to know.
         wait_seconds: how long a request may wait for its turn.
         stamping: of requests by this pod; None: a gateway does it.
+        asks_consent: whether heads are read for what their subjects have consented to.
 
     """
 
@@ -90,6 +91,7 @@ class Front:
         counting: Counting | None = None,
         wait_seconds: float = DEFAULT_WAIT_SECONDS,
         stamping: Stamping | None = None,
+        asks_consent: bool = False,
     ) -> None:
         self.phase = Phase.STARTING
         self.metrics = metrics
@@ -106,6 +108,7 @@ class Front:
             counting=counting,
             wait_seconds=wait_seconds,
             stamping=stamping,
+            asks_consent=asks_consent,
         )
         self._behind: Application | None = None
         self._targets: dict[bytes, Target] = {}

@@ -110,7 +110,7 @@ class Endpoints:
 
         """
         try:
-            rows = self._predictor.schema.encode(self._inputs_of(_parsed(body), head.caller))
+            rows = self._predictor.schema.encode(self._inputs_of(parsed(body), head.caller))
         except InvalidInputError as error:
             self._note_refused(error)
             raise
@@ -119,7 +119,7 @@ class Endpoints:
     def infer(self, body: bytes, head: Head) -> Answer:
         """Many rows as tensors of the Open Inference Protocol; raises as `predict`."""
         try:
-            request = parse_infer(_parsed(body), self._predictor.schema, self._predictor.outputs)
+            request = parse_infer(parsed(body), self._predictor.schema, self._predictor.outputs)
         except InvalidInputError as error:
             self._note_refused(error)
             raise
@@ -133,7 +133,10 @@ class Endpoints:
             ProblemError: the model is overloaded or gave no usable answer.
 
         """
-        rows = self._predictor.schema.encode(self._inputs_of(document, head.caller))
+        return await self._predict_inputs(self._inputs_of(document, head.caller), head)
+
+    async def _predict_inputs(self, inputs: object, head: Head) -> dict[str, Any]:
+        rows = self._predictor.schema.encode(inputs)
         if self._gathering is not None:
             self._gathering.forget()
         values = await self._ask(rows, head)
@@ -141,7 +144,7 @@ class Endpoints:
 
     async def probe(self) -> Response:
         """The manifest's example through the whole of `predict`."""
-        prediction = await self.predict_document(_parsed(self._example), Head())
+        prediction = await self._predict_inputs(parsed(self._example)["inputs"], Head())
         reply = ProbeReply(
             model=self._model,
             revision=self._revision,
@@ -149,7 +152,7 @@ class Endpoints:
             outputs=prediction["outputs"],
             prediction_id=prediction["predictionId"],
         )
-        return _reply(reply.model_dump(by_alias=True), reply.prediction_id)
+        return response_with(reply.model_dump(by_alias=True), reply.prediction_id)
 
     def _note_refused(self, error: InvalidInputError) -> None:
         if self._gathering is not None:
@@ -186,7 +189,7 @@ class Endpoints:
         if self._gathering is not None:
             self._gathering.answer(values)
         prediction_id = self._new_id(head.caller)
-        response = _reply(reply(values, prediction_id), prediction_id)
+        response = response_with(reply(values, prediction_id), prediction_id)
         if note is not None:
             response.headers.append(note)
         return response
@@ -261,7 +264,8 @@ class Endpoints:
         return document["inputs"]
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
+    """The document of a body. Raises ProblemError or InvalidInputError: it is no JSON."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -296,7 +300,8 @@ def _unusable(error: ModelOutputError) -> ProblemError:
     return internal("model-output-invalid", f"the model gave no usable answer: {error}")
 
 
-def _reply(reply: dict[str, Any], prediction_id: str) -> Response:
+def response_with(reply: dict[str, Any], prediction_id: str) -> Response:
+    """A reply as it is sent."""
     return Response(200, orjson.dumps(reply), [JSON, (_PREDICTION_ID, prediction_id.encode())])
 
 

@@ -22,12 +22,14 @@ from marquee.contract.manifest import ModelName, Sha256
 from marquee.contract.pod import (
     ARTIFACT_CACHE_PATH,
     METRICS_PORT,
+    PURPOSE_KEYS_PATH,
     PVC_MOUNT_ROOT,
     SERVING_PORT,
     TERMINATION_MESSAGE_PATH,
     FailureReason,
     Setting,
 )
+from marquee.contract.privacy import PrivacySettings
 from marquee.contract.triton import GRPC_ADDRESS, REPOSITORY_PATH, TritonSettings
 from marquee.contract.triton import METRICS_PORT as TRITON_METRICS_PORT
 
@@ -75,6 +77,8 @@ class Settings(BaseModel):
     spool_bytes: int = Field(default=32 * 2**20, ge=2**20, le=2**40)
     """A pod that answers 5,000 requests of new units a second fills 27 MB in ten minutes."""
 
+    privacy: PrivacySettings | None = None
+    """Consent, suppression, and decisions that are kept; None: the model has no ``spec.privacy``."""
     triton: TritonSettings | None = None
     """How the Triton beside the front serves the model; None: it runs in this process."""
 
@@ -85,6 +89,7 @@ class Settings(BaseModel):
     triton_metrics_address: ListenAddress = f"127.0.0.1:{TRITON_METRICS_PORT}"
     triton_repository_path: Path = Path(REPOSITORY_PATH)
     cache_path: Path = Path(ARTIFACT_CACHE_PATH)
+    purpose_keys_path: Path = Path(PURPOSE_KEYS_PATH)
     pvc_root: Path = Path(PVC_MOUNT_ROOT)
     termination_message_path: Path = Path(TERMINATION_MESSAGE_PATH)
 
@@ -104,6 +109,11 @@ class Settings(BaseModel):
     @classmethod
     def _triton_is_json(cls, given: object) -> object:
         return TritonSettings.model_validate_json(given) if isinstance(given, str) else given
+
+    @field_validator("privacy", mode="before")
+    @classmethod
+    def _privacy_is_json(cls, given: object) -> object:
+        return PrivacySettings.model_validate_json(given) if isinstance(given, str) else given
 
     @field_validator("stamping")
     @classmethod

@@ -17,6 +17,7 @@ from marquee.contract.manifest import CategoryField, InputField, NumberField
 from marquee.contract.retraining import Span
 from marquee.contract.training import TrainingError, TrainingFailureReason
 from models.data.quality import Complaint, Left, Quality
+from models.data.suppressed import Suppressed
 from models.data.tables import CONSENT, ENTITY, LABEL, TIME, File, is_availability, read_files
 
 Numbers = NDArray[np.float64]
@@ -64,6 +65,8 @@ class Selection:
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     excluded: tuple[Span, ...] = ()
+    suppressed: Suppressed | None = None
+    """Whose rows are left out; None: nobody's."""
 
     def leave_out(self, time: NDArray[np.int64]) -> dict[Left, Mask]:
         """For each reason the rows that it concerns."""
@@ -120,6 +123,8 @@ def _taken(
     table = _without(table, selection.leave_out(_integers(table[TIME])), quality)
     if CONSENT in table.column_names:
         table = _without(table, {Left.NO_CONSENT: ~_truths(table[CONSENT])}, quality)
+    if selection.suppressed is not None:
+        table = _without(table, {Left.SUPPRESSED: selection.suppressed.among(table[ENTITY])}, quality)
     _refuse_foresight(table, file.name)
     table = _without(table, {Left.UNLABELLED: _nulls(table[LABEL])}, quality)
     encoded = [_encoded(field, table[field.name], quality) for field in fields]

@@ -16,6 +16,7 @@ from marquee.contract.retraining import RetrainingResult, RunSetting
 from marquee.contract.training import TrainerSetting, TrainingError, TrainingFailureReason
 from models.artifact import TrainedModel, manifest_of, place
 from models.data.examples import Selection, read_examples
+from models.data.suppressed import suppressed_of
 from models.destination import destination_of
 from models.lineage import data_digest, lineage_of
 from models.retraining.comparing import Contest, champions_scores, compared, table
@@ -107,7 +108,8 @@ def _study(learner: Learner, request: RetrainingRequest) -> tuple[Study, dict[st
     if not request.data_uri:
         log.info("no %s: the use case's own data, which have no window", RunSetting.DATA)
         return learner.own_study(request.data_cache), {}
-    selection = Selection(request.start, request.end, request.excluded)
+    suppressed = suppressed_of(os.environ, request.model)
+    selection = Selection(request.start, request.end, request.excluded, suppressed)
     examples, quality = read_examples(request.data_uri, learner.fields, selection, setting=RunSetting.DATA)
     log.info("%s", quality.summary())
     training, held_out = newest_apart(examples)

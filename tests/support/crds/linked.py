@@ -21,6 +21,8 @@ def settle(body: Body, place: Place) -> None:
             body["spec"]["scaling"] = {"class": "None"}
         case ("spec", "serving", *inner):
             _serving(body["spec"]["serving"], inner)
+        case ("spec", "privacy", "consent", "proof"):
+            _proof(body["spec"]["privacy"]["consent"])
         case ("spec", "scaling", *inner):
             _scaling(body["spec"]["scaling"], inner)
         case ("spec", "traffic", "assignment", "unit"):
@@ -39,6 +41,8 @@ def beside_others(item: Any, index: int) -> Any:
     match item:
         case "Mon":
             return item
+        case "profiling" | "product-development":
+            return f"{item}-{index}"
         case str():
             return f"{index}.{item}"
         case {"type": _, "status": _}:
@@ -64,6 +68,13 @@ def _serving(serving: Body, changed: Sequence[str | int]) -> None:
             _gpus(serving)
         case ["gpu", "resourceClaimTemplateName"]:
             serving["gpu"].pop("resource", None)
+
+
+def _proof(consent: Body) -> None:
+    """Keys for tokens, and for tokens alone."""
+    consent.pop("keysSecret", None)
+    if consent["proof"] == "Token":
+        consent["keysSecret"] = "purpose-keys"
 
 
 def _scaling(scaling: Body, changed: Sequence[str | int]) -> None:
