@@ -207,6 +207,8 @@ def _container(
             "capabilities": {"drop": ["ALL"]},
         },
     }
+    if run.environment_secret is not None:
+        container["envFrom"] = [{"secretRef": {"name": run.environment_secret}}]
     if run.command:
         container["command"] = list(run.command)
     if run.args:

@@ -283,8 +283,9 @@ def test_a_run_that_cannot_be_is_refused(
 
 def test_a_use_case_that_learns_from_no_table_says_why(request_of: Callable[..., RetrainingRequest]) -> None:
     """And names itself."""
-    with pytest.raises(TrainingError, match=r"use case 'customer-value' cannot be retrained: .*purchase log"):
-        CUSTOMER_VALUE.retrain(request_of())
+    use_case = dataclasses.replace(CUSTOMER_VALUE, retrainable=None)
+    with pytest.raises(TrainingError, match=r"use case 'customer-value' cannot be retrained: .*neither a learner"):
+        use_case.retrain(request_of())
 
 
 def test_evaluate_prints_one_line_of_json(
