@@ -27,13 +27,8 @@ def settle(body: Body, place: Place) -> None:
             _scaling(body["spec"]["scaling"], inner)
         case ("spec", "traffic", "assignment", "unit"):
             body["spec"]["traffic"]["assignment"]["holdoutPercent"] = 0
-        case ("spec", "rollout", "steps", int(index), field):
-            body["spec"]["rollout"]["steps"] = [_step(body["spec"]["rollout"]["steps"][index], field)]
-        case ("spec", "rollout", "analysis", "primary", "kind"):
-            _primary(body["spec"]["rollout"]["analysis"]["primary"])
-        case ("spec", "rollout", "analysis", "guardrails", int(index), field):
-            guardrails = body["spec"]["rollout"]["analysis"]["guardrails"]
-            body["spec"]["rollout"]["analysis"]["guardrails"] = [_guardrail(guardrails[index], field)]
+        case ("spec", "rollout", *inner):
+            _rollout(body["spec"]["rollout"], inner)
 
 
 def beside_others(item: Any, index: int) -> Any:
@@ -116,10 +111,22 @@ def _triton(triton: Body, changed: Sequence[str | int]) -> None:
 def _gpus(serving: Body) -> None:
     """GPUs where an instance runs on one, and enough of them for every index."""
     groups = serving["triton"].get("instanceGroups", [])
-    if any(group.get("kind") == "GPU" for group in groups):
+    if any(group.get("kind") == "GPU" for group in groups) or serving["triton"].get("backend") == "tensorrt":
         serving["gpu"] = {"resource": "nvidia.com/gpu", "count": 16}
     elif groups or serving["triton"].get("backend") == "python":
         serving.pop("gpu", None)
+
+
+def _rollout(rollout: Body, changed: Sequence[str | int]) -> None:
+    """One step or guardrail alone."""
+    match changed:
+        case ["steps", int(index), field]:
+            rollout["steps"] = [_step(rollout["steps"][index], field)]
+        case ["analysis", "primary", "kind"]:
+            _primary(rollout["analysis"]["primary"])
+        case ["analysis", "guardrails", int(index), field]:
+            guardrails = rollout["analysis"]["guardrails"]
+            rollout["analysis"]["guardrails"] = [_guardrail(guardrails[index], field)]
 
 
 def _step(step: Body, changed: str | int) -> Body:
