@@ -92,7 +92,7 @@ def _parsed(uri: str, setting: str) -> tuple[sa.URL, str | None, str]:
 
 
 def _statement(table: str, schema: str | None, names: Sequence[str]) -> sa.Select[Any]:
-    columns = [sa.column(name) for name in names]
+    columns: list[sa.ColumnClause[Any]] = [sa.column(name) for name in names]
     # a database has no order of its own, and of equal times the first row counts
     return sa.select(*columns).select_from(sa.table(table, schema=schema)).order_by(*columns)
 

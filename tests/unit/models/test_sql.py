@@ -104,7 +104,7 @@ def test_sqlite_and_what_is_not_asked_for(tmp_path: Path) -> None:
 
 def test_an_empty_table_has_nothing_to_learn_from(warehouse: str) -> None:
     """It is no error of its types."""
-    empty = {name: [] for name in table()}
+    empty: dict[str, list[Any]] = {name: [] for name in table()}
     assert refused(fill(warehouse, empty)).failure.reason is TrainingFailureReason.DATA_INSUFFICIENT
 
 
