@@ -25,6 +25,8 @@ def settle(body: Body, place: Place) -> None:
             body["spec"]["traffic"]["assignment"]["holdoutPercent"] = 0
         case ("spec", "rollout", "steps", int(index), field):
             body["spec"]["rollout"]["steps"] = [_step(body["spec"]["rollout"]["steps"][index], field)]
+        case ("spec", "drift", "performance", "kind"):
+            body["spec"]["drift"]["performance"].pop("cap", None)
         case ("spec", "rollout", "analysis", "primary", "kind"):
             _primary(body["spec"]["rollout"]["analysis"]["primary"])
         case ("spec", "rollout", "analysis", "guardrails", int(index), field):
