@@ -33,7 +33,7 @@ def performance_lines(
 
     """
     words = f"{verdict.state.value}: {verdict.message}"
-    yield from screen.labelled("performance", words, _TONES[verdict.state])
+    yield from screen.labelled("realised", words, _TONES[verdict.state])
     if verdict.loss is not None and verdict.loss > 0:
         lost = f"{verdict.loss:.1%} of the baseline's AUC is lost, certain at 99 %"
         yield from screen.labelled("loss", lost, Tone.WAITING)

@@ -65,8 +65,6 @@ class RetrainingFacts:
     """Of the last windows, the newest last."""
     loss: float | None = None
     """Estimated or measured, as a share of the champion's performance; None, or NaN: not known."""
-    concept_drift: bool = False
-    """Scores do not keep what they promise."""
     scheduled: datetime | None = None
     """The newest moment of the schedule that has passed."""
     asked: str = ""
@@ -75,6 +73,8 @@ class RetrainingFacts:
     """A run is under way, or its candidate waits for a rollout."""
     starts: tuple[datetime, ...] = ()
     """Of the runs so far, in any order."""
+    concept_drift: bool = False
+    """Scores do not keep what they promise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def test_each_window_shows_promise_and_truth() -> None:
     """The last two weeks, those that gape marked; all of them when asked."""
     told = lines(watched())
     start = next(place for place, line in enumerate(told) if "ConceptDrift" in line)
-    assert told[start].split()[:2] == ["performance", "ConceptDrift:"]
+    assert told[start].split()[:2] == ["realised", "ConceptDrift:"]
     head = next(place for place, line in enumerate(told) if "AUC promised" in line)
     assert told[head].split()[:3] == ["window", "answers", "purchase"]
     rows = told[head + 1 :]
@@ -35,7 +35,7 @@ def test_each_window_shows_promise_and_truth() -> None:
 
 def test_without_the_block_nothing_is_shown() -> None:
     """As before."""
-    assert not any("performance" in line for line in lines(Drift()))
+    assert not any("realised" in line for line in lines(Drift()))
 
 
 def test_json_has_every_window() -> None:

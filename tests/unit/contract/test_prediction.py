@@ -61,7 +61,7 @@ GOOD = issuer().issue(COHORT, UNIT, NOW)
         ("A" * (MAX_LENGTH + 1), f"has at most {MAX_LENGTH} characters"),
         (text_of(bytes(raw_of(GOOD)[:-3])), "its length is not what it says"),
         (text_of(bytes([9]) + bytes(raw_of(GOOD)[1:])), "has format 9; this version reads formats 1 and 2"),
-        (text_of(bytes([1, 77]) + bytes(raw_of(GOOD)[2:])), "names key 77, which does not exist or was retired"),
+        (text_of(bytes([2, 77]) + bytes(raw_of(GOOD)[2:])), "names key 77, which does not exist or was retired"),
     ],
     ids=["empty", "short", "no base64", "padded", "not ASCII", "plus", "long", "cut", "another format", "retired key"],
 )

@@ -89,14 +89,13 @@ def test_a_changed_relation_is_concept_drift_when_it_has_stayed() -> None:
     """Three matured windows; two are told as not confirmed."""
     fewer = lambda day: {"rate": 0.7} if day >= 36 else {}  # noqa: E731
     two = judged(fewer)
-    assert (two.state, two.message.rpartition("; ")[2]) == (
-        PerformanceState.STABLE,
-        "outcomes are 29% below the promise, 2 windows in a row, not confirmed yet",
-    )
+    assert two.state is PerformanceState.STABLE
+    assert "outcomes are 29% below the promise, 2 windows in a row" in two.message
+    assert two.message.endswith(", not confirmed yet")
     three = judged(fewer, 13)
     assert three.state is PerformanceState.CONCEPT_DRIFT
     assert three.message.startswith("scores do not keep what they promise: outcomes are 3")
-    assert three.message.endswith("% below the promise, 3 windows in a row")
+    assert "% below the promise, 3 windows in a row" in three.message
 
 
 def test_order_that_is_lost_is_a_loss() -> None:
@@ -113,7 +112,7 @@ def test_order_that_is_lost_is_a_loss() -> None:
         ({"outcomes": (0,) * 20}, "had no outcome at all: are outcomes reported?"),
         ({"rows": (0,) * 20, "outcomes": (0,) * 20}, "had no answer whose id says its score"),
         ({"rows": (0,) * 20}, "has more outcomes than answers: counters were lost"),
-        ({"rows": (1,) * 20, "outcomes": (0,) * 20}, "promised too few outcomes to judge"),
+        ({"rows": (1,) * 19 + (0,), "outcomes": (0,) * 20}, "promised too few outcomes to judge"),
     ],
 )
 def test_what_is_not_measured_for_too_long_is_stale(change: dict[str, Any], words: str) -> None:

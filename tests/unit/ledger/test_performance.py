@@ -258,7 +258,7 @@ def test_over_http(sender: Sender, http: httpx.Client) -> None:
     assert http.post(f"{DRIFT_PATH}/profiles", json=body).status_code == 200
     answers = [http.put(path, json={"outcome": "buy"}) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [201, 200]
-    assert http.put(path, json={"outcome": "No"}).status_code == 400
+    assert http.put(path, json={"outcome": "No"}).status_code == 422
     issued = sender.issuer().issue(None, unit_hash(sender.model, "ann"), round(time.time() * 1_000), 2)
     assert sender.report({"predictionId": issued, "outcome": "buy"}).json()["counted"] == 1
     assert sender.report({"predictionId": issued, "outcome": "buy"}).json()["duplicate"] == 1

@@ -2,8 +2,9 @@
 
 Days waver by more than their rows explain. By how much is estimated from the windows before, from differences between
 neighbours (von Neumann, Annals of Mathematical Statistics 12, 1941), so that a score that is off by the same share each
-day is no noise. A window's gap is held against Student's t with the degrees of freedom of that estimate. What gapes
-teaches nothing of noise, and one window alone is no change: it takes several in a row, to the same side.
+day is no noise. A window's gap is held against Student's t with the degrees of freedom of that estimate. One window
+alone is no change: it takes several in a row, to the same side. A gap that did not last was noise; one that did
+teaches nothing of it.
 
 On independent windows whose noise was 1 to 400 times what rows explain, an alarm began in 17 of 672,000 at the
 defaults and without a floor: less than one in a hundred years of days. The same estimate of noise serves neighbouring
@@ -72,6 +73,30 @@ class Judged:
     """Windows in a row that gape: above 0 upwards, below 0 downwards."""
 
 
+@dataclass(slots=True)
+class _Course:
+    """One gap, window by window."""
+
+    quiet: list[float] = field(default_factory=list)
+    """Residuals of windows that did not gape, and of gaps that did not last: those were noise."""
+    pending: list[float] = field(default_factory=list)
+    """Of the windows that gape now."""
+    streak: int = 0
+    """Their number, below 0 downwards."""
+
+    def take(self, residual: float, side: int, confirmations: int) -> None:
+        """One more; ``side`` is 0 where it does not gape."""
+        if side == 0 or side * self.streak < 0:
+            if abs(self.streak) < confirmations:
+                self.quiet += self.pending
+            self.pending, self.streak = [], 0
+        if side == 0:
+            self.quiet.append(residual)
+        else:
+            self.pending.append(residual)
+            self.streak += side
+
+
 def judge_gaps(windows: Iterable[Realised], settings: GapSettings) -> tuple[Judged, ...]:
     """Each usable window after those before it; what is unusable neither confirms nor takes back.
 
@@ -80,26 +105,21 @@ def judge_gaps(windows: Iterable[Realised], settings: GapSettings) -> tuple[Judg
         settings: when a gap matters.
 
     """
-    quiet: dict[Gap, list[float]] = {gap: [] for gap in Gap}
-    streaks: dict[Gap, int] = {}
+    courses = {gap: _Course() for gap in Gap}
     found: list[Judged] = []
     for window in windows:
         if window.unusable is not None or window.differences is None:
             continue
-        p_values, noise, after = {}, {}, {}
+        p_values, noise = {}, {}
         for gap, difference in window.differences.items():
-            side = 0
-            if len(quiet[gap]) >= settings.minimum_windows:
-                noise[gap] = noise_of(quiet[gap])
-                p_values[gap] = _p_value(gap, difference, noise[gap], len(quiet[gap]))
+            course, side = courses[gap], 0
+            if len(course.quiet) >= settings.minimum_windows:
+                noise[gap] = noise_of(course.quiet)
+                p_values[gap] = _p_value(gap, difference, noise[gap], len(course.quiet))
                 side = _side(gap, difference, p_values[gap], settings)
-            if side == 0:
-                quiet[gap].append(difference.residual)
-            else:
-                before = streaks.get(gap, 0)
-                after[gap] = before + side if before * side > 0 else side
-        streaks = after
-        found.append(Judged(window, _tier(p_values, streaks, settings), p_values, noise, dict(streaks)))
+            course.take(difference.residual, side, settings.confirmations)
+        streaks = {gap: courses[gap].streak for gap in window.differences if courses[gap].streak}
+        found.append(Judged(window, _tier(p_values, streaks, settings), p_values, noise, streaks))
     return tuple(found)
 
 

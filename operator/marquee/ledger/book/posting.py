@@ -1,7 +1,8 @@
 """One transaction for a group of entries: in whatever order they came, the book reads the same afterwards.
 
-Exposures of all batches are put together by cohort before they are entered, earlier places first; then counts, then
-outcomes, then the integers. An entry that contradicts the book raises, and nothing of the group is written.
+Exposures of all batches are put together by cohort before they are entered, earlier places first; then counts, drift
+counters and their bins, outcomes, and the integers. An entry that contradicts the book raises, and nothing of the group
+is written.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ def post(connection: Connection, bulk: Bulk, entries: Sequence[Entry], *, now: f
     posting.begin([(entry, reply) for entry, reply in pairs if isinstance(entry, Begin)])
     posting.expose([(entry, reply) for entry, reply in pairs if isinstance(entry, Expose)])
     posting.count([(entry, reply) for entry, reply in pairs if isinstance(entry, Count)])
-    posting.report([(entry, reply) for entry, reply in pairs if isinstance(entry, Report)])
     posting.drift(pairs)
+    posting.report([(entry, reply) for entry, reply in pairs if isinstance(entry, Report)])
     posting.turn([(entry, reply) for entry, reply in pairs if isinstance(entry, Turn)])
     posting.close([(entry, reply) for entry, reply in pairs if isinstance(entry, Close)])
     posting.sweep([(entry, reply) for entry, reply in pairs if isinstance(entry, Sweep)])

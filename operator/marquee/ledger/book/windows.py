@@ -59,40 +59,40 @@ def tag(connection: Connection, wanted: Wanted) -> tuple[int, ...]:
 def read(connection: Connection, wanted: Wanted) -> dict[str, Any]:
     """`DriftReply` as JSON would have it."""
     source = _source(connection, wanted)
-    reply: dict[str, Any] = {
+    first = _first(source, wanted) if source is not None else None
+    found: list[dict[str, Any]] = []
+    if source is not None and first is not None and first < wanted.until:
+        found = _windows(connection, source, wanted)
+    split, last = (first or 0) + wanted.baseline, wanted.until - wanted.last
+    report = orjson.loads(source.content) if source is not None else {}
+    return {
         "model": wanted.model,
         "revision": wanted.revision,
         "seconds": wanted.seconds,
-        "output": "",
-        "lost": 0,
-        "profile": None,
-        "first": None,
+        "output": report.get("output", ""),
+        "lost": source.lost if source is not None else 0,
+        "profile": report.get("profile"),
+        "first": first if first is not None and first < wanted.until else None,
         "until": wanted.until,
-        "baseline": [],
-        "windows": [],
-        "traces": False,
-        "performance": None,
-    }
-    if source is None:
-        return reply
-    report = orjson.loads(source.content)
-    first = _first(source, wanted)
-    reply |= {name: report[name] for name in ("output", "profile")}
-    reply |= {"lost": source.lost, "traces": report.get("traces", False)}
-    found = _windows(connection, source, wanted) if first is not None and first < wanted.until else []
-    if wanted.performance and (metric := current(connection, [wanted.model]).get(wanted.model)) is not None:
-        ranges = _ranges(first, wanted) if first is not None else []
-        layout = ProfileReport.model_validate(report).layout
-        reply["performance"] = performances.read(connection, source.id, metric, ranges, found, layout, wanted.slices)
-    if first is None or first >= wanted.until:
-        return reply
-    split, last = first + wanted.baseline, wanted.until - wanted.last
-    reply |= {
-        "first": first,
         "baseline": [window for window in found if window["index"] < split],
         "windows": [window for window in found if window["index"] >= max(split, last)],
+        "traces": report.get("traces", False),
+        "performance": _performance(connection, source, wanted, found) if wanted.performance else None,
     }
-    return reply
+
+
+def _performance(
+    connection: Connection, source: Row[Any] | None, wanted: Wanted, counted: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """`PerformanceReply` as JSON would have it; None: no outcome is declared."""
+    metric = current(connection, [wanted.model]).get(wanted.model)
+    if metric is None:
+        return None
+    first = _first(source, wanted) if source is not None else None
+    if source is None or first is None:
+        return {"metric": orjson.loads(metric.content), "windows": []}
+    layout = ProfileReport.model_validate_json(source.content).layout
+    return performances.read(connection, source.id, metric, _ranges(first, wanted), counted, layout, wanted.slices)
 
 
 def _source(connection: Connection, wanted: Wanted) -> Row[Any] | None:
