@@ -132,7 +132,7 @@ def _verdict(
     newest = judged[-1].realised.window if judged else reply.first - 1
     silent = (reply.until - newest - 1) * drift.window_seconds - spec.mature_after_seconds
     state, message = _said(judged, spec, drift)
-    if silent > spec.stale_after_seconds:
+    if silent > spec.stale_after_seconds and windows[-1].window > newest:
         why = next((_WHY[one.unusable] for one in reversed(windows) if one.unusable is not None), "")
         since = f"since {_moment(newest + 1, drift):%Y-%m-%d %H:%M} UTC" if judged else "yet"
         state, message = PerformanceState.STALE, f"nothing was measured {since}: the last window {why}"

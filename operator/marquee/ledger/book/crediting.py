@@ -22,7 +22,10 @@ from marquee.ledger.book.units import Units
 COUNTED: Final = Judgement(OutcomeStatus.COUNTED)
 DUPLICATE: Final = Judgement(OutcomeStatus.DUPLICATE)
 NO_ROLLOUT: Final = Judgement(
-    OutcomeStatus.REFUSED, "no-rollout", "the prediction was made outside of a rollout: there is nothing to credit"
+    OutcomeStatus.REFUSED,
+    "no-rollout",
+    "the prediction was made outside of a rollout, and no outcome of this name measures the model's performance by its "
+    "score: there is nothing to credit",
 )
 PENDING: Final = Judgement(
     OutcomeStatus.PENDING, "exposure-not-seen", "kept; it counts as soon as the unit's exposure arrives"
