@@ -5,9 +5,8 @@ from __future__ import annotations
 import binascii
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from bentos.front.callers import Caller
 from bentos.front.failures import CannotServeError
@@ -16,8 +15,13 @@ from bentos.front.signing import LedgerSignedIds
 from marquee.contract.pod import FailureReason, Setting
 from marquee.contract.prediction import MAC_BYTES, NO_BIN, Issuer
 
-PredictionIds = Callable[[Caller, int], str]
-"""Makes one id per prediction, of its caller and the bin of its score."""
+
+class PredictionIds(Protocol):
+    """Makes one id per prediction, of its caller and the bin of its score."""
+
+    def __call__(self, caller: Caller, score_bin: int = NO_BIN, /) -> str:
+        """The id."""
+
 
 RANDOM_LENGTH: Final = 32
 _SIGNATURE_CHARACTERS: Final = MAC_BYTES * 8 // 6

@@ -29,7 +29,7 @@ def test_each_window_shows_promise_and_truth() -> None:
     assert len(rows) == 14
     assert [("*" in row) for row in rows] == [False] * 11 + [True] * 3
     assert "4,000" in rows[-1]
-    assert "-3" in rows[-1]
+    assert "-2" in rows[-1]
     assert len(lines(watched(), everything=True)) - len(told) >= 25
 
 

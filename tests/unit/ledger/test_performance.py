@@ -56,7 +56,7 @@ def outcome(
     prediction: int, *, place: int = 1, name: str = "buy", value: str = "1", rollout: str = "", **scored: Any
 ) -> Outcome:
     """An outcome of a prediction outside of a rollout, on a day of the book."""
-    found = {"model": MODEL, "revision": REVISION, "slice": DAY_SLICE, "bin": place} | scored
+    found: dict[str, Any] = {"model": MODEL, "revision": REVISION, "slice": DAY_SLICE, "bin": place} | scored
     key = RolloutKey(MODEL, rollout) if rollout else None
     return Outcome(key, prediction, prediction, name, Decimal(value), Scored(**found))
 

@@ -6,8 +6,8 @@ day is no noise. A window's gap is held against Student's t with the degrees of 
 alone is no change: it takes several in a row, to the same side. A gap that did not last was noise; one that did
 teaches nothing of it.
 
-On independent windows whose noise was 1 to 400 times what rows explain, an alarm began in 17 of 672,000 at the
-defaults and without a floor: less than one in a hundred years of days. The same estimate of noise serves neighbouring
+On independent windows whose noise was 1 to 400 times what rows explain, an alarm began in 7 of 672,000 at the
+defaults and without a floor: one in 260 years of days. The same estimate of noise serves neighbouring
 windows, which is why that is more than ``alpha``^``confirmations``.
 """
 
