@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Iterator
 from decimal import Decimal
@@ -35,6 +36,7 @@ from marquee.ledger.store.database import Database
 from marquee.ledger.store.drift_schema import score_credits, scored_outcomes
 from marquee.ledger.store.migrating import migrate
 from tests.support.ledger import Sender
+from tests.support.postgres import Postgres
 
 DAY = 86_400
 NOW = 20_000 * DAY + SETTLE_SECONDS
@@ -237,6 +239,36 @@ def test_order_and_grouping_change_no_integer(book: Book, seed: int) -> None:
     assert found is not None
     assert found.windows[3].outcomes == (20, 20, 20)
     assert book.contradictions() == []
+
+
+def test_two_ledgers_count_the_same_outcomes_once(postgres: Postgres) -> None:
+    """Their transactions wait for each other, whatever order a shop repeats its outcomes in."""
+    url = postgres.create_database("performance_replicas")
+    book = Book(url)
+    book.post(described(), DeclarePerformance(MODEL, BUY))
+    errors: list[Exception] = []
+    statuses: list[str] = []
+
+    def work(seed: int) -> None:
+        mine, draw = Book(url), random.Random(seed)
+        try:
+            facts = [outcome(number, place=number % 3, slice=DAY_SLICE + number % 5) for number in range(200)]
+            draw.shuffle(facts)
+            for at in range(0, 200, 20):
+                statuses.extend(mine.report(*facts[at : at + 20]))
+        except Exception as error:  # noqa: BLE001 - it is shown by the assertion below
+            errors.append(error)
+        mine.database.dispose()
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert (statuses.count("counted"), statuses.count("duplicate")) == (200, 400)
+    assert (book.rows(scored_outcomes), book.contradictions()) == (200, [])
+    book.database.dispose()
 
 
 def test_without_a_declaration_or_traces_nothing_is_told(empty_url: str) -> None:
