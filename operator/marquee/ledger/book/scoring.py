@@ -7,7 +7,7 @@ described.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -31,24 +31,30 @@ def report(units: Units, items: Sequence[Item], now: int) -> None:
     if not wanted:
         return
     book = _Book(units.connection, (now - RETENTION_SECONDS) // SLICE_SECONDS)
-    declared = current(units.connection, {scored.model for _, scored in wanted}, lock=True)
-    groups: defaultdict[str, dict[tuple[int, int], _Counted]] = defaultdict(dict)
+    declared = _declared(units.connection, {scored.model for _, scored in wanted})
+    groups: defaultdict[int, dict[tuple[int, int], _Counted]] = defaultdict(dict)
     for item, scored in wanted:
-        if (row := declared.get(scored.model)) is None:
-            continue
-        metric = MetricDeclaration.model_validate_json(row.content)
-        if item.outcome.name != metric.outcome:
+        metric = declared.get((scored.model, item.outcome.name))
+        if metric is None:
             continue
         judged = book.refusal(scored) or value_refusal(metric.kind, item.outcome)
         if judged is None:
-            kept = OpenMetric(row.id, metric.kind, metric.decimals, metric.scaled_cap)
-            counted = _Counted(item, scored, book.source(scored), scaled(item.outcome.value, kept))
-            first = groups[scored.model].setdefault((scored.slice, item.outcome.prediction), counted)
+            counted = _Counted(item, scored, book.source(scored), scaled(item.outcome.value, metric))
+            first = groups[metric.id].setdefault((scored.slice, item.outcome.prediction), counted)
             judged = DUPLICATE if first.item is not item else None
         if judged is not None:
             item.judgement = _better(item.judgement, judged)
-    for model, group in sorted(groups.items()):
-        _enter(units, declared[model].id, group)
+    for metric_id, group in sorted(groups.items()):
+        _enter(units, metric_id, group)
+
+
+def _declared(connection: Connection, models: Iterable[str]) -> dict[tuple[str, str], OpenMetric]:
+    """The metrics by model and outcome, locked until the transaction ends."""
+    found = {}
+    for model, row in current(connection, models, lock=True).items():
+        metric = MetricDeclaration.model_validate_json(row.content)
+        found[model, metric.outcome] = OpenMetric(row.id, metric.kind, metric.decimals, metric.scaled_cap)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
