@@ -122,6 +122,13 @@ class Drift(ApiModel):
                 field_path=".historyWindows",
             ),
             cel(
+                "!has(self.performance) || "
+                "self.performance.matureAfterSeconds <= self.windowSeconds * (1000 - self.historyWindows)",
+                "performance.matureAfterSeconds must be at most windowSeconds times 1000 less historyWindows: so many "
+                "windows are read at once",
+                field_path=".performance",
+            ),
+            cel(
                 "self.alike == 'None' || 86400 % self.windowSeconds == 0",
                 "windows that are alike by weekday must divide a day; with longer ones set alike None",
                 field_path=".windowSeconds",
