@@ -94,7 +94,7 @@ def test_a_changed_relation_is_concept_drift_when_it_has_stayed() -> None:
     assert two.message.endswith(", not confirmed yet")
     three = judged(fewer, 13)
     assert three.state is PerformanceState.CONCEPT_DRIFT
-    assert three.message.startswith("scores do not keep what they promise: outcomes are 3")
+    assert three.message.startswith("scores do not keep what they promise: outcomes are 2")
     assert "% below the promise, 3 windows in a row" in three.message
 
 
