@@ -60,7 +60,7 @@ def fill_outcomes(database: Database, model: str, revision: str, until: int, cha
     for number in range(34):
         day = until - 34 + number
         slice_ = day * 86_400 // SLICE_SECONDS
-        window = outcomes_of(day, rows=20, **change(number))
+        window = outcomes_of(number, rows=20, **change(number))
         counters = (*counters_of(day), *window.rows)
         entries.append(
             CountDrift(DriftBatch(b"e" * 12, number, LAYOUT.digest, model, revision, slice_, counters), number)
