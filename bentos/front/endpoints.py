@@ -18,7 +18,7 @@ from bentos.front.callers import MAX_UNIT_LENGTH, Caller
 from bentos.front.columns import json_type
 from bentos.front.drift.gathering import Gathering
 from bentos.front.heads import Head
-from bentos.front.ids import PredictionIds, random_id
+from bentos.front.ids import PredictionIds, is_signed, random_id
 from bentos.front.metrics import Metrics
 from bentos.front.openapi import openapi_document
 from bentos.front.predictor import DeadlineError, OverloadedError, Predictor
@@ -29,6 +29,7 @@ from bentos.front.tensors import MATRIX_NAME, InferRequest, parse_infer
 from marquee.contract.assignment import unit_hash
 from marquee.contract.manifest import CategoryField, InputField
 from marquee.contract.pod import HEADER_PREDICTION_ID, ProbeReply
+from marquee.contract.prediction import NO_BIN
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ class Endpoints:
         if self._gathering is not None:
             self._gathering.forget()
         values = await self._ask(rows, head)
-        return self._prediction(values, self._new_id(head.caller))
+        return self._prediction(values, self._new_id(head.caller, NO_BIN))
 
     async def probe(self) -> Response:
         """The manifest's example through the whole of `predict`."""
@@ -186,13 +187,21 @@ class Endpoints:
             self._cache.put(key, tuple(value[0] for value in values))
 
     def _respond(self, values: Values, head: Head, reply: Reply, note: Header | None) -> Response:
-        if self._gathering is not None:
-            self._gathering.answer(values)
-        prediction_id = self._new_id(head.caller)
+        prediction_id = self._id_of(values, head.caller)
         response = response_with(reply(values, prediction_id), prediction_id)
         if note is not None:
             response.headers.append(note)
         return response
+
+    def _id_of(self, values: Values, caller: Caller) -> str:
+        """The id of an answer, which names its score's bin where it stands for one row."""
+        if self._gathering is None:
+            return self._new_id(caller, NO_BIN)
+        score_bin = self._gathering.answer(values)
+        prediction_id = self._new_id(caller, score_bin)
+        if score_bin != NO_BIN and is_signed(prediction_id):
+            self._gathering.trace(score_bin)
+        return prediction_id
 
     def _prediction(self, values: Values, prediction_id: str) -> dict[str, Any]:
         return {

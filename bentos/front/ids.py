@@ -5,26 +5,30 @@ from __future__ import annotations
 import binascii
 import os
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from bentos.front.callers import Caller
 from bentos.front.failures import CannotServeError
 from bentos.front.settings import Settings
 from bentos.front.signing import LedgerSignedIds
 from marquee.contract.pod import FailureReason, Setting
-from marquee.contract.prediction import MAC_BYTES, Issuer
+from marquee.contract.prediction import MAC_BYTES, NO_BIN, Issuer
 
-PredictionIds = Callable[[Caller], str]
-"""Makes one id per prediction."""
+
+class PredictionIds(Protocol):
+    """Makes one id per prediction, of its caller and the bin of its score."""
+
+    def __call__(self, caller: Caller, score_bin: int = NO_BIN, /) -> str:
+        """The id."""
+
 
 RANDOM_LENGTH: Final = 32
 _SIGNATURE_CHARACTERS: Final = MAC_BYTES * 8 // 6
 """Whole characters of base64 at the end of an id that hold nothing but its signature."""
 
 
-def random_id(_caller: Caller) -> str:
+def random_id(_caller: Caller, _score_bin: int = NO_BIN) -> str:
     """32 hexadecimal digits: 48 bits of milliseconds since 1970, then 80 random bits. It says nothing of its caller."""
     return f"{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
@@ -34,14 +38,19 @@ def for_log(prediction_id: str) -> str:
 
     The whole of it would tell the unit's hash, and would let whoever reads logs report outcomes.
     """
-    return prediction_id if len(prediction_id) <= RANDOM_LENGTH else f"...{prediction_id[-_SIGNATURE_CHARACTERS:]}"
+    return f"...{prediction_id[-_SIGNATURE_CHARACTERS:]}" if is_signed(prediction_id) else prediction_id
+
+
+def is_signed(prediction_id: str) -> bool:
+    """Whether an outcome can be reported for it."""
+    return len(prediction_id) > RANDOM_LENGTH
 
 
 def signed_ids(issuer: Issuer) -> PredictionIds:
     """Ids as `marquee.contract.prediction` describes them."""
 
-    def signed_id(caller: Caller) -> str:
-        return issuer.issue(caller.cohort, caller.unit, time.time_ns() // 1_000_000)
+    def signed_id(caller: Caller, score_bin: int = NO_BIN) -> str:
+        return issuer.issue(caller.cohort, caller.unit, time.time_ns() // 1_000_000, score_bin)
 
     return signed_id
 

@@ -23,7 +23,7 @@ from bentos.front.callers import Caller
 from bentos.front.reporting.sending import Ledger
 from bentos.front.settings import Settings
 from marquee.contract.ledger import PREDICTION_KEYS_PATH, PredictionKey
-from marquee.contract.prediction import Issuer
+from marquee.contract.prediction import NO_BIN, Issuer
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ PATIENCE_SECONDS: Final = 5.0
 FIRST_PAUSE_SECONDS: Final = 0.25
 MAX_PAUSE_SECONDS: Final = 15.0
 
-MakeId = Callable[[Caller], str]
+MakeId = Callable[[Caller, int], str]
 
 
 class LedgerSignedIds:
@@ -55,12 +55,12 @@ class LedgerSignedIds:
         """Ids that were issued without a key."""
         threading.Thread(target=self._ask_until_known, name="prediction-key", daemon=True).start()
 
-    def __call__(self, caller: Caller) -> str:
+    def __call__(self, caller: Caller, score_bin: int = NO_BIN) -> str:
         """An id for one prediction."""
         if self._issuer is None:
             self.unsigned_ids += 1
-            return self._unsigned(caller)
-        return self._issuer.issue(caller.cohort, caller.unit, time.time_ns() // 1_000_000)
+            return self._unsigned(caller, score_bin)
+        return self._issuer.issue(caller.cohort, caller.unit, time.time_ns() // 1_000_000, score_bin)
 
     def wait(self, seconds: float = PATIENCE_SECONDS) -> bool:
         """Wait for the key; whether it is there."""

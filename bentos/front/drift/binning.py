@@ -30,7 +30,7 @@ class Bins:
 
     def __init__(self, manifest: Manifest) -> None:
         outputs = [field.name for field in manifest.outputs]
-        self.layout = Layout(manifest.profile, outputs[0])
+        self.layout = Layout(manifest.profile, outputs[0], traces=True)
         blocks = {block.name: block for block in self.layout.blocks}
         self._columns = [
             _column(field, position, blocks[field.name], manifest.profile.features[field.name])
@@ -40,6 +40,7 @@ class Bins:
         score = manifest.profile.score
         self.score = None if score is None else outputs.index(score.output or outputs[0])
         """Which output is the score."""
+        self.score_edges = () if score is None else score.edges
         self._score_edges = None if score is None else np.array(score.edges)
         self.blocks = {field.name: blocks[field.name] for field in manifest.inputs if field.name in blocks}
         """By input."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
@@ -18,6 +19,7 @@ from bentos.front.drift.binning import Bins, Rows
 from bentos.front.reporting.statistics import Kind, Reason, Statistics
 from bentos.front.schema import FieldError, Schema
 from marquee.contract.drift import SLICE_SECONDS, SPECIALS
+from marquee.contract.prediction import NO_BIN
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +40,14 @@ _SPECIAL: Final[dict[ErrorKind, str]] = {
 class Sheaf:
     """What came in one slice of time since the last hand-over."""
 
-    __slots__ = ("refused", "rows", "scores", "size", "slice", "special")
+    __slots__ = ("refused", "rows", "scores", "size", "slice", "special", "traced")
 
     def __init__(self, slice_: int) -> None:
         self.slice = slice_
         self.rows: list[Rows] = []
         self.scores: list[Sequence[float]] = []
+        self.traced: list[int] = []
+        """Bins of the scores that ids name."""
         self.size = 0
         """Number of rows."""
         self.refused = 0
@@ -81,6 +85,7 @@ class Gathering:
         self._on_full = on_full
         self._clock = clock
         self._score = bins.score
+        self._edges = bins.score_edges
         self._values = 0
         self._unlisted: list[tuple[_Unlisted, int, int]] = [
             (column.indexes, *bins.others[position])
@@ -116,15 +121,22 @@ class Gathering:
         except Exception as error:  # noqa: BLE001 - a prediction is worth more than a count
             self._stumble(error)
 
-    def answer(self, values: Sequence[Sequence[float]]) -> None:
-        """Outputs of rows, by output."""
+    def answer(self, values: Sequence[Sequence[float]]) -> int:
+        """Outputs of rows, by output. The bin of a single row's score, which its id may name; else `NO_BIN`."""
         try:
             if self._score is not None and self._values < MAX_VALUES:
                 scores = values[self._score]
                 self._now().scores.append(scores)
                 self._values += len(scores)
+                if len(scores) == 1:
+                    return bisect_right(self._edges, scores[0])
         except Exception as error:  # noqa: BLE001 - a prediction is worth more than a count
             self._stumble(error)
+        return NO_BIN
+
+    def trace(self, score_bin: int) -> None:
+        """An id that names this bin goes out with the answer that was given last."""
+        self._sheaf.traced.append(score_bin)
 
     def refuse(self, errors: Iterable[FieldError]) -> None:
         """A request that has not passed validation: a row, of which only what is wrong is known."""

@@ -129,6 +129,9 @@ class Pushing:
         counters = self._counters[slice_]
         rows = [part for sheaf in sheaves for part in sheaf.rows]
         self._bins.count(_stacked(rows), _joined(sheaves), counters)
+        traced, places = [place for sheaf in sheaves for place in sheaf.traced], self._bins.layout.traced
+        if traced:
+            counters[places.start : places.stop] += np.bincount(traced, minlength=len(places))
         for sheaf in sheaves:
             counters[0] += sheaf.refused
             counters[1] += sheaf.refused

@@ -97,7 +97,11 @@ class Reporter:
         """Count what a model sees from now on, and tell the ledger over which bins; None: its artifact has none."""
         try:
             report = ProfileReport(
-                model=self._model, revision=revision, output=manifest.outputs[0].name, profile=manifest.profile
+                model=self._model,
+                revision=revision,
+                output=manifest.outputs[0].name,
+                profile=manifest.profile,
+                traces=True,
             )
             bins = Bins(manifest)
         except Exception:

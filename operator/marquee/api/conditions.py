@@ -24,6 +24,8 @@ class ConditionType(StrEnum):
     """There, and False, while steps have no gateway that could keep a user with an arm."""
     DRIFT_WITHIN_BOUNDS = "DriftWithinBounds"
     """There with ``spec.drift``; Unknown while nothing can be said."""
+    PERFORMANCE_WITHIN_BOUNDS = "PerformanceWithinBounds"
+    """There with ``spec.drift.performance``; Unknown while nothing can be said."""
     SAFE_STATE = "SafeState"
     """There while the kill switch is engaged, and True when its fallback answers everybody; False, with what stands by,
     while the spec names a fallback."""
@@ -93,6 +95,9 @@ class Reason(StrEnum):
     BROKEN_FEED = "BrokenFeed"
     INSUFFICIENT_DATA = "InsufficientData"
     NO_PROFILE = "NoProfile"
+    # of performance: `marquee.judging.performing.PerformanceState`
+    CONCEPT_DRIFT = "ConceptDrift"
+    STALE = "Stale"
     # of retraining: `marquee.judging.retraining.Outcome`
     UP_TO_DATE = "UpToDate"
     IN_FLIGHT = "InFlight"

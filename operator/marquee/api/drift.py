@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from marquee.api.performance import MeasuredPerformance, PerformanceStatus
 from marquee.api.types import ApiModel, Text, Timestamp, cel, extension, rules
 
 KEPT_SECONDS: Final = 4_838_400
@@ -104,6 +105,9 @@ class Drift(ApiModel):
     )
     thresholds: DriftThresholds = Field(default_factory=DriftThresholds, json_schema_extra={"default": {}})
     quality: FeedQuality = Field(default_factory=FeedQuality, json_schema_extra={"default": {}})
+    performance: MeasuredPerformance | None = Field(
+        default=None, description="Whether scores keep what they promise; needs outcomes by prediction id."
+    )
 
     model_config = ApiModel.model_config | {
         "json_schema_extra": rules(
@@ -116,6 +120,13 @@ class Drift(ApiModel):
                 f"self.historyWindows * self.windowSeconds <= {KEPT_SECONDS}",
                 "historyWindows times windowSeconds must be at most 4838400: counters are kept for eight weeks",
                 field_path=".historyWindows",
+            ),
+            cel(
+                "!has(self.performance) || "
+                "self.performance.matureAfterSeconds <= self.windowSeconds * (1000 - self.historyWindows)",
+                "performance.matureAfterSeconds must be at most windowSeconds times 1000 less historyWindows: so many "
+                "windows are read at once",
+                field_path=".performance",
             ),
             cel(
                 "self.alike == 'None' || 86400 % self.windowSeconds == 0",
@@ -152,6 +163,7 @@ class DriftStatus(ApiModel):
         default=None, description="Area under the score's curve, if it is calibrated; before outcomes are known."
     )
     usual_auc: float | None = Field(default=None, description="The same of the baseline's windows like it.")
+    performance: PerformanceStatus | None = Field(default=None, description="With spec.drift.performance.")
     suspects: tuple[DriftSuspect, ...] = Field(
         default=(), max_length=MAX_SUSPECTS, json_schema_extra=extension(list_type="atomic")
     )

@@ -403,6 +403,12 @@ class MarketingModelSpec(ApiModel):
                 field_path=".rollout.analysis.guardrails",
             ),
             cel(
+                "!has(self.retraining) || !has(self.retraining.triggers.performance) || "
+                "!self.retraining.triggers.performance.conceptDrift || !has(self.drift) || has(self.drift.performance)",
+                "a trigger by concept drift needs spec.drift.performance: without it no outcome is counted",
+                field_path=".retraining.triggers.performance",
+            ),
+            cel(
                 "has(self.drift) || !has(self.retraining) || (!self.retraining.triggers.drift && "
                 "!has(self.retraining.triggers.performance))",
                 "triggers by drift or performance need spec.drift: without it no window is judged",

@@ -146,7 +146,11 @@ class PerformanceTrigger(ApiModel):
     """A loss that is not borne."""
 
     loss_budget: Annotated[float, Field(ge=0.001, le=1)] = Field(
-        description="Loss of the estimated area under the curve in the last window, as a share of the baseline's."
+        description="Loss of the area under the curve, as a share of the baseline's: estimated in the last window, or "
+        "measured by spec.drift.performance."
+    )
+    concept_drift: bool = Field(
+        default=False, description="Whether the performance verdict ConceptDrift asks for one too."
     )
 
 

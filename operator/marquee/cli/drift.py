@@ -99,8 +99,24 @@ def _compare(verdict: Any, status: Any) -> int:
     if verdict.started is None or status is None or status.window != timestamp(verdict.started):
         return Exit.DONE  # the operator has not looked at this window yet
     if status.verdict == verdict.state.value:
-        return Exit.DONE
+        return _compare_performance(verdict.performance, status.performance)
     say(f"the operator says {status.verdict} of this window, and the same integers give {verdict.state.value} here")
+    return Exit.DIFFERS
+
+
+def _compare_performance(verdict: Any, status: Any) -> int:
+    from marquee.api.types import timestamp
+    from marquee.cli.saying import say
+
+    if verdict is None or status is None or verdict.started is None or status.window != timestamp(verdict.started):
+        return Exit.DONE
+    told = {status.verdict, verdict.state.value}
+    if len(told) == 1 or "Stale" in told:  # which comes by time alone
+        return Exit.DONE
+    say(
+        f"the operator says {status.verdict} of this window's performance, and the same integers give "
+        f"{verdict.state.value} here"
+    )
     return Exit.DIFFERS
 
 

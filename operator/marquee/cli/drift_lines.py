@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from marquee.cli.performance_lines import performance_document, performance_lines
 from marquee.cli.screen import Screen, Tone
 from marquee.contract.drift import SCORE_PREFIX, DriftReply
 from marquee.contract.manifest import CategoryProfile, ReferenceProfile
@@ -33,6 +34,15 @@ def drift_lines(
     path: str, revision: str, reply: DriftReply, verdict: DriftVerdict, screen: Screen, *, everything: bool = False
 ) -> Iterator[str]:
     """All lines."""
+    yield from _seen(path, revision, reply, verdict, screen, everything=everything)
+    if verdict.performance is not None:
+        yield ""
+        yield from performance_lines(verdict.performance, reply.seconds, screen, everything=everything)
+
+
+def _seen(
+    path: str, revision: str, reply: DriftReply, verdict: DriftVerdict, screen: Screen, *, everything: bool
+) -> Iterator[str]:
     yield f"{screen.paint(path, Tone.STRONG)}: revision {revision}, windows of {_length(reply.seconds)}"
     yield from screen.labelled("verdict", f"{verdict.state.value}: {verdict.message}", _TONES[verdict.state])
     if verdict.window is None or verdict.baseline is None or verdict.started is None:
@@ -79,6 +89,8 @@ def document_of(path: str, revision: str, reply: DriftReply, verdict: DriftVerdi
         "estimatedAuc": verdict.estimate.auc if verdict.estimate is not None else None,
         "features": [_feature_document(name, verdict, last) for name in _ranked(verdict)] if last is not None else [],
     }
+    if verdict.performance is not None:
+        document["performance"] = performance_document(verdict.performance, reply.seconds)
     return json.dumps(document, ensure_ascii=False, indent=2)
 
 

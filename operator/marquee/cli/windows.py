@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from marquee.api.drift import Drift
 from marquee.cli.problems import ClusterProblem
-from marquee.contract.drift import DRIFT_PATH, DriftReply
+from marquee.contract.drift import DriftReply
+from marquee.judging.performing import drift_path
 
 _TIMEOUT_SECONDS: Final = 30.0
 _MAX_BYTES: Final = 64 * 2**20
@@ -31,8 +32,7 @@ def read_windows(url: str, token_path: Path | None, model: str, revision: str, d
         ClusterProblem: it does not answer, refuses, or is none.
 
     """
-    query = f"seconds={drift.window_seconds}&baseline={drift.baseline_windows}&last={drift.history_windows}"
-    address = f"{url.rstrip('/')}{DRIFT_PATH}/{model}/{revision}?{query}"
+    address = url.rstrip("/") + drift_path(model, revision, drift)
     if not address.startswith(("http://", "https://")):
         raise ClusterProblem(f"{url} is no address of a ledger: give http://host:port")
     try:

@@ -34,6 +34,7 @@ from pydantic import Field, StringConstraints
 
 from marquee.contract.assignment import ModelPath, is_model_path
 from marquee.contract.manifest import CategoryProfile, ContractModel, FeatureProfile, ReferenceProfile, Sha256
+from marquee.contract.performance import PerformanceReply
 
 DRIFT_PATH: Final = "/v1/drift"
 PROFILES_PATH: Final = "/v1/drift/profiles"
@@ -82,11 +83,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which counter means what: rows and refused rows, then a block for each feature by name, the score's last."""
+    """Which counter means what: rows and refused rows, then a block for each feature by name, the score's last; behind
+    it, where pods trace answers, those by score bin that an outcome can be reported for.
+    """
 
     profile: ReferenceProfile
     output: str = "score"
     """Name of the model's main output, where the profile does not say."""
+    traces: bool = False
+    """Whether pods trace answers, see `ProfileReport.traces`."""
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
@@ -101,10 +106,17 @@ class Layout:
             found.append(Block(SCORE_PREFIX + (score.output or self.output), at, len(score.counts), ordered=True))
         return tuple(found)
 
+    @cached_property
+    def traced(self) -> range:
+        """Places of the counters of traced answers, one for each bin of the score; empty where there are none."""
+        start = self.blocks[-1].end if self.blocks else _HEAD_COUNTERS
+        score = self.profile.score
+        return range(start, start + (len(score.counts) if self.traces and score is not None else 0))
+
     @property
     def size(self) -> int:
         """Number of counters."""
-        return self.blocks[-1].end if self.blocks else _HEAD_COUNTERS
+        return self.traced.stop
 
     @cached_property
     def digest(self) -> bytes:
@@ -114,7 +126,9 @@ class Layout:
             for name, profile in self.profile.features.items()
         }
         score = self.profile.score
-        document = [bins, None if score is None else [score.output, score.edges]]
+        document: list[object] = [bins, None if score is None else [score.output, score.edges]]
+        if self.traced:
+            document.append("traces")
         return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).digest()
 
 
@@ -276,6 +290,15 @@ class ProfileReport(ContractModel):
     revision: RevisionName
     output: str = Field(max_length=63, description="name of the model's main output")
     profile: ReferenceProfile = Field(description="without features and score nothing is counted: there is none")
+    traces: bool = Field(
+        default=False,
+        description="whether ids of single answers name the score's bin, and those answers are counted",
+    )
+
+    @property
+    def layout(self) -> Layout:
+        """Which counter means what."""
+        return Layout(self.profile, self.output, self.traces)
 
 
 class ProfileReceipt(ContractModel):
@@ -315,3 +338,7 @@ class DriftReply(ContractModel):
     """Of the first windows."""
     windows: tuple[DriftWindow, ...]
     """Of the last ones, those of the baseline left out."""
+    traces: bool = False
+    """As in `ProfileReport`."""
+    performance: PerformanceReply | None = None
+    """None: no outcome is declared, or nobody asked."""

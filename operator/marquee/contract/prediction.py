@@ -3,17 +3,20 @@
 Layout, before URL-safe base64 without padding; integers are big-endian::
 
     offset  bytes
-    0       1      format, 1
+    0       1      format, 2
     1       1      key id
     2       6      time, milliseconds since 1970
     8       2      number, so that two predictions of one millisecond differ
     10      8      unit hash
     18      2      step
     20      1      arm: 0 stable, 1 canary
-    21      1+n    namespace/name of the model, after its length
+    21      1      bin of the score that was answered, from 0; 255: none
+    22      1+n    namespace/name of the model, after its length
     ..      1+n    revision, after its length
     ..      1+n    rollout, after its length; empty outside of a rollout
     end     16     HMAC-SHA256 of everything before, cut to 128 bits (RFC 2104, section 5)
+
+Format 1, which is read but issued no more, has no byte for the bin.
 
 Each model has a key of its own, derived from a master key that only the ledger and the operator hold: a predictor
 can issue ids of its own model and of no other. The key id names the master key, so keys can be rotated.
@@ -33,18 +36,22 @@ from typing import Final
 from marquee.contract.assignment import UNIT_HASH_BYTES, is_model_path
 from marquee.contract.cohort import Arm, Cohort, CohortError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+NO_BIN: Final = 255
+"""In place of a score's bin: the id stands for several rows, or nobody counts scores."""
 MAC_BYTES: Final = 16
 MIN_SECRET_BYTES: Final = 32
 MAX_LENGTH: Final = 1_024
 """Longest id in characters; any legal names fit."""
 
-_HEAD: Final = Struct(f">BBQ{UNIT_HASH_BYTES}s")
-_PLACE: Final = Struct(">HB")
-_MIN_BYTES: Final = _HEAD.size + _PLACE.size + 3 + MAC_BYTES
+_FIXED: Final = {1: Struct(f">BBQ{UNIT_HASH_BYTES}sHB"), FORMAT: Struct(f">BBQ{UNIT_HASH_BYTES}sHBB")}
+"""What comes before the names, by format."""
+_ISSUED: Final = _FIXED[FORMAT]
+_MIN_BYTES: Final = _FIXED[1].size + 3 + MAC_BYTES
 _TO_URL: Final = bytes.maketrans(b"+/", b"-_")
 _FROM_URL: Final = bytes.maketrans(b"-_+/", b"+/!!")
 _KEY_PURPOSE: Final = b"marquee prediction id, format 1\x00"
+"""Both formats are signed by the same key, and the format is among what is signed."""
 _MAX_CACHED: Final = 4_096
 
 
@@ -67,6 +74,8 @@ class Prediction:
     """Time of the prediction since 1970, by the predictor's clock."""
     mac: bytes
     """16 bytes that no other prediction has: what duplicates are found by."""
+    score_bin: int | None = None
+    """Bin of the score that was answered, among those of the revision's reference profile; None: not known."""
 
 
 def derive_secret(master: bytes, model: str) -> bytes:
@@ -101,32 +110,32 @@ class Issuer:
         self._key_id = key_id
         self._mac = hmac.new(secret, digestmod="sha256")
         self._names = _counted(model) + _counted(revision)
-        self._tails: dict[Cohort | None, bytes] = {}
+        self._places: dict[Cohort | None, tuple[int, int, bytes]] = {}
         self._numbers = itertools.count(int.from_bytes(os.urandom(2), "big"))
 
-    def issue(self, cohort: Cohort | None, unit: bytes, milliseconds: int) -> str:
+    def issue(self, cohort: Cohort | None, unit: bytes, milliseconds: int, score_bin: int = NO_BIN) -> str:
         """An id for one prediction, made in a few microseconds.
 
         Args:
             cohort: from the request's header, or None.
             unit: 8 bytes, see `unit_hash`.
             milliseconds: now, since 1970.
+            score_bin: of the answer, 0 to 254; or `NO_BIN`.
 
         """
-        tail = self._tails.get(cohort) or self._tail(cohort)
+        step, arm, names = self._places.get(cohort) or self._place(cohort)
         moment = milliseconds << 16 | next(self._numbers) & 0xFFFF
-        payload = _HEAD.pack(FORMAT, self._key_id, moment, unit) + tail
+        payload = _ISSUED.pack(FORMAT, self._key_id, moment, unit, step, arm, score_bin) + names
         mac = self._mac.copy()
         mac.update(payload)
         return _encode(payload + mac.digest()[:MAC_BYTES])
 
-    def _tail(self, cohort: Cohort | None) -> bytes:
-        place = _PLACE.pack(cohort.step, cohort.arm) if cohort else _PLACE.pack(0, Arm.STABLE)
-        tail = place + self._names + _counted(cohort.rollout if cohort else "")
-        if len(self._tails) >= _MAX_CACHED:
-            self._tails.clear()
-        self._tails[cohort] = tail
-        return tail
+    def _place(self, cohort: Cohort | None) -> tuple[int, int, bytes]:
+        step, arm, rollout = (cohort.step, cohort.arm, cohort.rollout) if cohort else (0, Arm.STABLE, "")
+        if len(self._places) >= _MAX_CACHED:
+            self._places.clear()
+        found = self._places[cohort] = step, int(arm), self._names + _counted(rollout)
+        return found
 
 
 class Verifier:
@@ -150,16 +159,17 @@ class Verifier:
         """
         raw = _decode(text)
         payload, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
-        form, key_id, moment, unit = _HEAD.unpack_from(payload)
-        if form != FORMAT:
-            raise PredictionIdError(f"the prediction id has format {form}; this version reads format {FORMAT}")
-        step, arm = _PLACE.unpack_from(payload, _HEAD.size)
-        model, revision, rollout = _names(payload, _HEAD.size + _PLACE.size)
+        fixed = _FIXED.get(payload[0])
+        if fixed is None:
+            raise PredictionIdError(f"the prediction id has format {payload[0]}; this version reads formats 1 and 2")
+        _, key_id, moment, unit, step, arm, *bins = fixed.unpack_from(payload)
+        model, revision, rollout = _names(payload, fixed.size)
         expected = self._mac_of(key_id, model).copy()
         expected.update(payload)
         if not hmac.compare_digest(expected.digest()[:MAC_BYTES], mac):
             raise PredictionIdError("the prediction id is forged or was altered: its signature does not match")
-        return Prediction(model, revision, _cohort(rollout, step, arm), unit, moment >> 16, mac)
+        score_bin = bins[0] if bins and bins[0] != NO_BIN else None
+        return Prediction(model, revision, _cohort(rollout, step, arm), unit, moment >> 16, mac, score_bin)
 
     def _mac_of(self, key_id: int, model: str) -> hmac.HMAC:
         master = self._master_key(key_id)

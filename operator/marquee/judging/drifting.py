@@ -7,7 +7,7 @@ an operator that was killed says the same as one that was not.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
@@ -20,6 +20,7 @@ from marquee.evidence.drift.counting import Histogram, Window, total
 from marquee.evidence.drift.performing import Performance, estimated, performance
 from marquee.evidence.drift.settings import DriftSettings, QualitySettings
 from marquee.evidence.drift.verdict import Assessment, Tier, replay
+from marquee.judging.performing import PerformanceVerdict, judge_performance
 
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _DAY: Final = 86_400
@@ -58,6 +59,8 @@ class DriftVerdict:
     """How good the score of the last window is, if it is calibrated (CBPE); None: it is no probability."""
     usual: Performance | None = None
     """The same of the baseline's windows like it."""
+    performance: PerformanceVerdict | None = None
+    """On what became of the answers; None where the spec does not ask."""
 
     @property
     def estimated_loss(self) -> float | None:
@@ -74,12 +77,16 @@ def settings_of(drift: Drift) -> DriftSettings:
 
 
 def judge_drift(reply: DriftReply, drift: Drift) -> DriftVerdict:
-    """The verdict on the last complete window.
+    """The verdict on the last complete window, and that on performance where the spec asks for it.
 
     Raises:
         EvidenceError: the integers contradict each other.
 
     """
+    return replace(_judge(reply, drift), performance=judge_performance(reply, drift))
+
+
+def _judge(reply: DriftReply, drift: Drift) -> DriftVerdict:
     if reply.profile is None:
         return DriftVerdict(DriftState.INSUFFICIENT_DATA, "no pod of the revision has reported to the ledger yet")
     if not reply.profile.counts_anything:
@@ -90,7 +97,7 @@ def judge_drift(reply: DriftReply, drift: Drift) -> DriftVerdict:
     if reply.first is None:
         return DriftVerdict(DriftState.INSUFFICIENT_DATA, "there is no complete window yet")
     settings, end = settings_of(drift), reply.first + drift.baseline_windows
-    layout = Layout(reply.profile, reply.output)
+    layout = Layout(reply.profile, reply.output, reply.traces)
     usual = _windows(reply.baseline, range(reply.first, min(end, reply.until)), layout, drift)
     baseline = baseline_of(usual, settings.quality)
     if reply.until <= end:

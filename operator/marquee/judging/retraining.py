@@ -45,6 +45,7 @@ class RetrainingPolicy:
 
     loss_budget: float | None = None
     """Largest loss of performance that is borne, as a share of the champion's; None: performance asks for nothing."""
+    by_concept_drift: bool = False
     by_drift: bool = True
     cool_down: timedelta = timedelta(days=3)
     """After the start of a run, until the next may start."""
@@ -72,6 +73,8 @@ class RetrainingFacts:
     """A run is under way, or its candidate waits for a rollout."""
     starts: tuple[datetime, ...] = ()
     """Of the runs so far, in any order."""
+    concept_drift: bool = False
+    """Scores do not keep what they promise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +100,7 @@ def trigger_of(facts: RetrainingFacts, policy: RetrainingPolicy) -> Trigger | No
     last = max(facts.starts, default=None)
     holds = {
         Trigger.MANUAL: facts.asked != "",
-        Trigger.PERFORMANCE: policy.loss_budget is not None
-        and facts.loss is not None
-        and facts.loss > policy.loss_budget,  # never for NaN
+        Trigger.PERFORMANCE: _is_lost(facts, policy) or (policy.by_concept_drift and facts.concept_drift),
         Trigger.DRIFT: policy.by_drift and facts.states[-1:] == (DriftState.RETRAIN,),
         Trigger.SCHEDULE: facts.scheduled is not None and (last is None or last < facts.scheduled),
     }
@@ -133,6 +134,12 @@ def run_name(model: str, *, data_window: str, code_digest: str, trigger: str) ->
     words = f"{model}\0{data_window}\0{code_digest}\0{trigger}"
     name = model.partition("/")[2][:50]
     return f"{name}-{hashlib.sha256(words.encode()).hexdigest()[:12]}"
+
+
+def _is_lost(facts: RetrainingFacts, policy: RetrainingPolicy) -> bool:
+    if policy.loss_budget is None or facts.loss is None:
+        return False
+    return facts.loss > policy.loss_budget  # never for NaN
 
 
 def _is_cooling(facts: RetrainingFacts, policy: RetrainingPolicy, trigger: Trigger | None) -> bool:

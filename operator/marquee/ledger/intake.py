@@ -12,10 +12,11 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from marquee.contract.assignment import unit_hash
+from marquee.contract.drift import SLICE_SECONDS
 from marquee.contract.ledger import OutcomeReport, OutcomeStatus, UnitOutcomeReport
 from marquee.contract.prediction import Prediction, PredictionIdError, Verifier
 from marquee.ledger.access.senders import Role, Sender
-from marquee.ledger.book.entries import Judgement, Outcome, RolloutKey
+from marquee.ledger.book.entries import Judgement, Outcome, RolloutKey, Scored
 from marquee.ledger.complaints import complaint
 
 MAX_SKEW_SECONDS: Final = 300
@@ -57,15 +58,14 @@ class Intake:
         if not self.sender.may(Role.OUTCOMES, prediction.model):
             detail = f"this sender may not report outcomes of {prediction.model}"
             return _refused("model-foreign", detail)
-        if prediction.cohort is None:
-            return _refused("no-rollout", "the prediction was made outside of a rollout: there is nothing to credit")
         refusal = self._value(report.value) or self._time(report, prediction)
         return refusal or Outcome(
-            RolloutKey(prediction.model, prediction.cohort.rollout),
+            RolloutKey(prediction.model, prediction.cohort.rollout) if prediction.cohort is not None else None,
             int.from_bytes(prediction.unit, "big", signed=True),
             int.from_bytes(prediction.mac[:8], "big", signed=True),
             report.outcome,
             Decimal(repr(report.value)),
+            _scored(prediction),
         )
 
     def _take_by_unit(self, item: Any) -> Outcome | Judgement:
@@ -116,6 +116,13 @@ class Intake:
 def is_by_unit(item: object) -> bool:
     """Whether an element says whose outcome it is by the unit, and not by a prediction id."""
     return isinstance(item, dict) and "unit" in item and "predictionId" not in item
+
+
+def _scored(prediction: Prediction) -> Scored | None:
+    if prediction.score_bin is None:
+        return None
+    slice_ = prediction.milliseconds // (1_000 * SLICE_SECONDS)
+    return Scored(prediction.model, prediction.revision, slice_, prediction.score_bin)
 
 
 def _refused(reason: str, detail: str) -> Judgement:

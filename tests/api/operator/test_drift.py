@@ -16,6 +16,7 @@ from tests.api.operator.team import Team
 from tests.support.drift import LAYOUT, counters_of, fill
 from tests.support.ledger import Ledger, settings_of
 from tests.support.operator import OperatorProcess
+from tests.support.performance import SPEC, fill_outcomes
 from tests.support.simulation import simulated_cluster
 
 UNTIL = (int(time.time()) - SETTLE_SECONDS) // 86_400
@@ -97,6 +98,26 @@ def test_verdicts_are_told_and_serving_is_not_touched(watched: Watched) -> None:
     assert team.the("Deployment", "lead-v1")["metadata"]["generation"] == served
     assert team.receives("lead") == "lead-v1"
     team.rests("lead")
+
+
+def test_scores_that_do_not_keep_their_promise_are_told(watched: Watched) -> None:
+    """The operator has the ledger count the outcome; three days with fewer than promised are concept drift."""
+    team = watched.team
+    fewer = lambda number: {"rate": 0.6} if number >= 29 else {}  # noqa: E731
+    team.model("lead", "lead-v1", drift={"performance": SPEC})
+    team.wait(lambda: reason_of(team) == "InsufficientData", "nothing is known yet")
+    fill_outcomes(watched.ledger.running.state.database, "crm/lead", "lead-v1", UNTIL, fewer)
+    team.wait(lambda: reason_of(team) == "ConceptDrift", "the verdict ConceptDrift")
+    found = team.status("lead")["drift"]["performance"]
+    assert found["calibrationGap"] < -0.2
+    assert found["realisedAuc"] < found["promisedAuc"]
+    assert watched.operator.metric("marquee_model_performance", model="lead", verdict="ConceptDrift") == 1
+    assert team.condition("lead")["status"] == "True"
+
+
+def reason_of(team: Team) -> str | None:
+    reason: str | None = team.condition("lead", "PerformanceWithinBounds").get("reason")
+    return reason
 
 
 def test_without_the_block_the_condition_goes(watched: Watched) -> None:

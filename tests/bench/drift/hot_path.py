@@ -67,7 +67,7 @@ def _run(requests: int, *, counts: bool) -> _Run:
     started = time.process_time()
     for number, row in enumerate(rows, start=1):
         gathering.accept(row)
-        gathering.answer([[0.1]])
+        gathering.trace(gathering.answer([[0.1]]))
         if number % BATCH_ROWS == 0:
             for sheaf in gathering.take():
                 if counts:

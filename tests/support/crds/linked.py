@@ -27,6 +27,8 @@ def settle(body: Body, place: Place) -> None:
             _scaling(body["spec"]["scaling"], inner)
         case ("spec", "traffic", "assignment", "unit"):
             body["spec"]["traffic"]["assignment"]["holdoutPercent"] = 0
+        case ("spec", "drift", "performance", "kind"):
+            body["spec"]["drift"]["performance"].pop("cap", None)
         case ("spec", "rollout", *inner):
             _rollout(body["spec"]["rollout"], inner)
 

@@ -45,6 +45,18 @@ def test_blocks_follow_each_other_by_name() -> None:
     assert Layout(ReferenceProfile(rows=0, features={})).size == 2
 
 
+def test_traced_answers_lie_behind_all_blocks() -> None:
+    """One counter for each bin of the score, which are other counters than those of a pod that does not trace."""
+    layout, plain = Layout(PROFILE, traces=True), Layout(PROFILE)
+    assert (layout.blocks, layout.traced, layout.size) == (plain.blocks, range(19, 21), 21)
+    assert layout.digest != plain.digest
+    unscored = PROFILE.model_copy(update={"score": None})
+    assert (Layout(unscored, traces=True).size, Layout(unscored, traces=True).digest) == (
+        Layout(unscored).size,
+        Layout(unscored).digest,
+    )
+
+
 def test_the_digest_is_of_the_bins_alone() -> None:
     """Other reference counts are the same bins; another edge, category or output are others."""
     digest = Layout(PROFILE).digest

@@ -13,6 +13,7 @@ from marquee.contract.cohort import Arm, Cohort
 from marquee.contract.prediction import (
     MAC_BYTES,
     MAX_LENGTH,
+    NO_BIN,
     Issuer,
     PredictionIdError,
     Verifier,
@@ -40,6 +41,11 @@ def text_of(raw: bytes) -> str:
 
 
 VERIFIER = Verifier(MASTERS.get)
+GOLDEN = {
+    1: "AQEBnnBEiHsAB32EMLaYZKGRAAEBCGNybS9sZWFkB2xlYWQtdjIJbGVhZC12Mi4xXNXQ8WOCOqNlYRDDKkoySA",
+    2: "AgEBnnBEiHsAB32EMLaYZKGRAAEBKQhjcm0vbGVhZAdsZWFkLXYyCWxlYWQtdjIuMUe-oVLSONMXHdH0FXsukSA",
+}
+"""Issued by the versions that had these formats."""
 GOOD = issuer().issue(COHORT, UNIT, NOW)
 
 
@@ -54,8 +60,8 @@ GOOD = issuer().issue(COHORT, UNIT, NOW)
         (GOOD.replace("-", "+") + "+", "is no URL-safe base64"),
         ("A" * (MAX_LENGTH + 1), f"has at most {MAX_LENGTH} characters"),
         (text_of(bytes(raw_of(GOOD)[:-3])), "its length is not what it says"),
-        (text_of(bytes([9]) + bytes(raw_of(GOOD)[1:])), "has format 9; this version reads format 1"),
-        (text_of(bytes([1, 77]) + bytes(raw_of(GOOD)[2:])), "names key 77, which does not exist or was retired"),
+        (text_of(bytes([9]) + bytes(raw_of(GOOD)[1:])), "has format 9; this version reads formats 1 and 2"),
+        (text_of(bytes([2, 77]) + bytes(raw_of(GOOD)[2:])), "names key 77, which does not exist or was retired"),
     ],
     ids=["empty", "short", "no base64", "padded", "not ASCII", "plus", "long", "cut", "another format", "retired key"],
 )
@@ -76,7 +82,7 @@ def test_an_id_with_any_bit_turned_is_refused(bit: int) -> None:
 
 def test_each_prediction_has_one_text() -> None:
     """Bits that base64 does not use cannot make a second id of the same prediction: it would be counted twice."""
-    cohort = Cohort("lead-v2.12", 1, Arm.CANARY)
+    cohort = Cohort("lead-v2.1", 1, Arm.CANARY)
     text = issuer().issue(cohort, UNIT, NOW)
     assert len(text) % 4 != 0
     twin = text[:-1] + chr(ord(text[-1]) + 1)
@@ -126,6 +132,31 @@ def test_two_predictions_of_one_moment_differ() -> None:
     """Duplicates of an outcome are found by the id: two predictions must not share one."""
     one = issuer()
     assert len({one.issue(COHORT, UNIT, NOW) for _ in range(1_000)}) == 1_000
+
+
+@pytest.mark.parametrize(("form", "score_bin"), [(1, None), (2, 41)])
+def test_ids_of_both_formats_are_read(form: int, score_bin: int | None) -> None:
+    """Outcomes come weeks after their predictions, and across an upgrade."""
+    found = VERIFIER.verify(GOLDEN[form])
+    assert (found.model, found.revision, found.cohort, found.unit) == (MODEL, "lead-v2", COHORT, UNIT)
+    assert (found.milliseconds, found.score_bin) == (NOW, score_bin)
+
+
+@given(st.integers(0, 254))
+def test_the_scores_bin_is_read_back(score_bin: int) -> None:
+    """All that a profile can have; without one there is none."""
+    assert VERIFIER.verify(issuer().issue(None, UNIT, NOW, score_bin)).score_bin == score_bin
+    assert VERIFIER.verify(issuer().issue(None, UNIT, NOW)).score_bin is None
+    assert VERIFIER.verify(issuer().issue(None, UNIT, NOW, NO_BIN)).score_bin is None
+
+
+def test_an_id_of_one_format_is_none_of_the_other() -> None:
+    """The format is among what is signed: a byte cannot be taken for another."""
+    for form, text in GOLDEN.items():
+        raw = raw_of(text)
+        raw[0] = 3 - form
+        with pytest.raises(PredictionIdError):
+            VERIFIER.verify(text_of(bytes(raw)))
 
 
 def test_an_id_is_url_safe_and_short() -> None:

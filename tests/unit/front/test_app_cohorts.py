@@ -141,6 +141,11 @@ async def test_tensors_are_counted_as_one_request(client: httpx.AsyncClient, cou
     assert taken(counting) == {COHORT: (1, 0, UNIT)}
 
 
+async def test_without_counting_an_id_says_no_score(client: httpx.AsyncClient) -> None:
+    """Nobody knows the bins."""
+    assert said(await predict(client)).score_bin is None
+
+
 async def test_failures_of_ours_are_errors_and_exposures(
     client: httpx.AsyncClient, counting: Counting, predictor: Predictor
 ) -> None:

@@ -47,6 +47,7 @@ def ago(days: float) -> datetime:
         ({"loss": 0.05}, Outcome.UP_TO_DATE, None),
         ({"loss": 0.051}, Outcome.START, Trigger.PERFORMANCE),
         ({"loss": math.nan}, Outcome.UP_TO_DATE, None),
+        ({"concept_drift": True}, Outcome.UP_TO_DATE, None),
         ({"loss": 0.1, "states": (RETRAIN,)}, Outcome.START, Trigger.PERFORMANCE),
         ({"scheduled": ago(0.1)}, Outcome.START, Trigger.SCHEDULE),
         ({"scheduled": ago(5), "starts": (ago(4),)}, Outcome.UP_TO_DATE, None),
@@ -69,6 +70,14 @@ def test_each_row(facts: dict[str, Any], outcome: Outcome, trigger: Trigger | No
     """What asks, and what follows."""
     decision = decide_retraining(RetrainingFacts(NOW, **facts), POLICY)
     assert (decision.outcome, decision.trigger) == (outcome, trigger)
+
+
+def test_concept_drift_asks_where_it_may() -> None:
+    """Beside a loss, which need not be known."""
+    facts = RetrainingFacts(NOW, concept_drift=True)
+    asks = RetrainingPolicy(by_concept_drift=True)
+    assert decide_retraining(facts, asks).trigger is Trigger.PERFORMANCE
+    assert decide_retraining(RetrainingFacts(NOW), asks).trigger is None
 
 
 def test_time_alone_is_told() -> None:

@@ -26,6 +26,7 @@ from marquee.control.app.metrics import (
     registry_with,
 )
 from marquee.control.app.pages import serve_pages
+from marquee.control.app.performance_metrics import PerformanceCollector
 from marquee.control.app.retraining_metrics import RetrainingCollector
 from marquee.control.app.watching import registry_of, watch
 from marquee.control.cluster.client import Client
@@ -187,7 +188,7 @@ class Operator:
         if self.follower is not None:
             found.append(LedgerCollector(self.follower))
         if self.drift_follower is not None:
-            found.append(DriftCollector(self.resources, self.drift_follower))
+            found += [DriftCollector(self.resources, self.drift_follower), PerformanceCollector(self.resources)]
         if self.log is not None:
             found.append(AuditCollector(self.log))
         return found

@@ -15,6 +15,7 @@ from marquee.control.decide.facts import Arm, Facts
 from marquee.control.decide.foreseeing import seen_traffic, shortfall_of
 from marquee.control.decide.integers import counts_of
 from marquee.control.decide.judging import evidence_of, forecast_of
+from marquee.control.decide.performing import performance_draft, performance_notices
 from marquee.control.decide.plan import Notice
 from marquee.control.decide.retraining import LoopPlan, retraining_notices
 from marquee.control.decide.stating import safe_notices, safe_state
@@ -82,6 +83,7 @@ def notices_of(snapshot: Snapshot, row: Row, told: Told, status: MarketingModelS
         *_notices_of_row(snapshot, row, told),
         *_foreseen(snapshot, status),
         *drift_notices(snapshot, status),
+        *performance_notices(snapshot, status),
         *safe_notices(snapshot, status),
         *retraining_notices(snapshot, status),
     )
@@ -127,6 +129,8 @@ def _drafts(snapshot: Snapshot, facts: Facts, row: Row, told: Told) -> list[Cond
         drafts.append(autoscaler)
     if (drift := drift_draft(snapshot, facts.serving)) is not None:
         drafts.append(drift)
+    if (performance := performance_draft(snapshot, facts.serving)) is not None:
+        drafts.append(performance)
     drafts += safe_state(snapshot, facts, row, told)
     if snapshot.model.spec.splits_by_pods:
         share = realised(facts)

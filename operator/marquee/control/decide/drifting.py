@@ -6,17 +6,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from marquee.api.conditions import Condition, ConditionDraft, ConditionType, Reason
+from marquee.api.conditions import ConditionDraft, ConditionType, Reason
 from marquee.api.drift import DriftStatus
 from marquee.api.marketing_model import MarketingModelStatus
 from marquee.api.types import timestamp
+from marquee.control.decide.performing import performance_status
 from marquee.control.decide.plan import DriftQuestion, Notice
-from marquee.control.snapshot import DriftReading, Snapshot
+from marquee.control.decide.watching import draft, known_of, reading_of
+from marquee.control.snapshot import Snapshot
 from marquee.evidence.drift.performing import Performance
 from marquee.judging.drifting import DriftState, DriftVerdict
 
 _LONGEST: Final = 1024
-_STATUS: Final[dict[str, bool | None]] = {"True": True, "False": False, "Unknown": None}
 _WITHIN: Final[dict[DriftState, bool | None]] = {
     DriftState.STABLE: True,
     DriftState.INVESTIGATE: False,
@@ -45,13 +46,13 @@ def drift_draft(snapshot: Snapshot, serving: str | None) -> ConditionDraft | Non
         return _draft(None, Reason.LEDGER_UNAVAILABLE, words)
     if serving is None:
         return _draft(None, Reason.INSUFFICIENT_DATA, "no revision serves yet")
-    reading = _reading(snapshot, serving)
+    reading = reading_of(snapshot, serving)
     if reading is not None and reading.failure:
         return _draft(None, Reason.LEDGER_UNAVAILABLE, reading.failure)
     if reading is not None and (verdict := reading.verdict) is not None:
         return _draft(_WITHIN[verdict.state], Reason(verdict.state.value), verdict.message)
-    if (known := _known(snapshot, serving)) is not None:
-        return _draft(_STATUS[known.status], Reason(known.reason), known.message)
+    if (known := known_of(snapshot, serving, ConditionType.DRIFT_WITHIN_BOUNDS)) is not None:
+        return known
     return _draft(None, Reason.INSUFFICIENT_DATA, "the ledger was not asked yet")
 
 
@@ -59,11 +60,12 @@ def drift_status(snapshot: Snapshot, serving: str | None) -> DriftStatus | None:
     """What the last window has shown; while nothing new is known of the revision, what was known before."""
     if snapshot.model.spec.drift is None or serving is None:
         return None
-    reading = _reading(snapshot, serving)
+    reading, performance = reading_of(snapshot, serving), performance_status(snapshot, serving)
     if reading is None or reading.verdict is None:
         before = snapshot.model.status.drift
-        return before if before is not None and before.revision == serving else DriftStatus(revision=serving)
-    return _status_of(serving, reading.verdict)
+        known = before if before is not None and before.revision == serving else DriftStatus(revision=serving)
+        return known.model_copy(update={"performance": performance})
+    return _status_of(serving, reading.verdict).model_copy(update={"performance": performance})
 
 
 def drift_notices(snapshot: Snapshot, status: MarketingModelStatus) -> tuple[Notice, ...]:
@@ -80,26 +82,8 @@ def drift_notices(snapshot: Snapshot, status: MarketingModelStatus) -> tuple[Not
     return (Notice(warning=False, reason=Reason.STABLE, note=now.message),) if recovers else ()
 
 
-def _reading(snapshot: Snapshot, serving: str) -> DriftReading | None:
-    """Of the serving revision; what was read of another one says nothing of it."""
-    reading = snapshot.drift
-    return reading if reading is not None and reading.revision == serving else None
-
-
-def _known(snapshot: Snapshot, serving: str) -> Condition | None:
-    """The stored condition, when it is about this revision: an operator that has just started keeps it."""
-    before = snapshot.model.status.drift
-    if before is None or before.revision != serving:
-        return None
-    conditions = snapshot.model.status.conditions
-    found = next((one for one in conditions if one.type == ConditionType.DRIFT_WITHIN_BOUNDS), None)
-    return found if found is not None and found.reason in set(Reason) else None
-
-
 def _draft(status: bool | None, reason: Reason, message: str) -> ConditionDraft:
-    return ConditionDraft(
-        type=ConditionType.DRIFT_WITHIN_BOUNDS, status=status, reason=reason, message=message[:_LONGEST]
-    )
+    return draft(ConditionType.DRIFT_WITHIN_BOUNDS, status, reason, message)
 
 
 def _auc(estimate: Performance | None) -> float | None:

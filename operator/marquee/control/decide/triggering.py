@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from marquee.api.retraining import Retraining, RetrainingStatus, RunStatus
+from marquee.api.retraining import PerformanceTrigger, Retraining, RetrainingStatus, RunStatus
 from marquee.api.types import timestamp
 from marquee.contract.asking import ANNOTATION_RETRAIN
 from marquee.control.decide.diagnosing import bounded
 from marquee.control.render.retraining import RunOrder, code_digest, use_case_name
 from marquee.control.snapshot import Snapshot
 from marquee.judging.drifting import DriftState, DriftVerdict
+from marquee.judging.performing import PerformanceState
 from marquee.judging.retraining import RetrainingFacts, RetrainingPolicy, Trigger, run_name
 from marquee.judging.scheduling import Schedule, newest_moment
 
@@ -59,7 +60,8 @@ def asked(
         RetrainingFacts(
             now=snapshot.now,
             states=states_of(snapshot, before),
-            loss=verdict.estimated_loss if verdict is not None else None,
+            loss=_loss(verdict),
+            concept_drift=_concept_drift(verdict),
             scheduled=scheduled if Trigger.SCHEDULE in new and not _is_unread(snapshot) else None,
             asked=asks if Trigger.MANUAL in new else "",
             in_flight=in_flight,
@@ -67,6 +69,7 @@ def asked(
         ),
         RetrainingPolicy(
             loss_budget=performance.loss_budget if performance is not None else None,
+            by_concept_drift=performance is not None and performance.concept_drift,
             by_drift=triggers.drift and Trigger.DRIFT in new,
             cool_down=timedelta(hours=spec.cool_down_hours),
             most_a_week=spec.max_per_week,
@@ -146,10 +149,30 @@ def _why(found: Asked, spec: Retraining, trigger: Trigger) -> str:
             return f"a person has asked for it ({found.keys[trigger]})"
         case Trigger.SCHEDULE:
             return f"its time was {found.keys[trigger]}"
-        case Trigger.PERFORMANCE if spec.triggers.performance is not None and found.facts.loss is not None:
-            budget = spec.triggers.performance.loss_budget
-            return f"{found.facts.loss:.1%} of the estimated AUC is lost, and {budget:.1%} is borne"
+        case Trigger.PERFORMANCE if spec.triggers.performance is not None:
+            return _why_performance(found, spec.triggers.performance)
     return found.verdict.message if found.verdict is not None else ""
+
+
+def _why_performance(found: Asked, trigger: PerformanceTrigger) -> str:
+    measured = found.verdict.performance if found.verdict is not None else None
+    loss, budget = found.facts.loss, trigger.loss_budget
+    if loss is None or not loss > budget:
+        return measured.message if measured is not None else ""
+    kind = "measured" if measured is not None and measured.loss == loss else "estimated"
+    return f"{loss:.1%} of the {kind} AUC is lost, and {budget:.1%} is borne"
+
+
+def _loss(verdict: DriftVerdict | None) -> float | None:
+    """The larger of what is estimated and what is measured."""
+    measured = verdict.performance.loss if verdict is not None and verdict.performance is not None else None
+    losses = (verdict.estimated_loss if verdict is not None else None, measured)
+    return max((loss for loss in losses if loss is not None), default=None)
+
+
+def _concept_drift(verdict: DriftVerdict | None) -> bool:
+    performance = verdict.performance if verdict is not None else None
+    return performance is not None and performance.state is PerformanceState.CONCEPT_DRIFT
 
 
 def _excluded(

@@ -23,9 +23,11 @@ from marquee.contract.ledger import (
     RolloutStatistics,
     StatisticsReply,
 )
+from marquee.contract.performance import PERFORMANCE_PATH
 from marquee.contract.stamping import Stamping
 from marquee.control.ledger.credentials import ProjectedToken
 from marquee.control.ledger.errors import LedgerNotUnderstoodError, LedgerUnavailableError, refusal
+from marquee.judging.performing import declaration_of, drift_path
 
 MAX_REPLY_BYTES: Final = 32 * 2**20
 """A thousand open rollouts of ten steps and three metrics take 7 MiB."""
@@ -137,16 +139,24 @@ class LedgerClient:
     async def drift(self, model: str, revision: str, drift: Drift, *, etag: str = "") -> tuple[DriftReply, str] | None:
         """The windows that a verdict needs, and their tag; None when they are those of the tag that was given.
 
+        Where the ledger counts performance by another outcome than the spec says, or by none, it is told.
+
         Raises:
             LedgerError: as the tree says.
 
         """
-        query = f"seconds={drift.window_seconds}&baseline={drift.baseline_windows}&last={drift.history_windows}"
-        answer = await self._send("GET", f"{DRIFT_PATH}/{model}/{revision}?{query}", etag=etag)
+        answer = await self._send("GET", drift_path(model, revision, drift), etag=etag)
         if answer.status == HTTPStatus.NOT_MODIFIED and etag:
             return None
         _expect(answer, HTTPStatus.OK)
-        return await asyncio.to_thread(_read, answer, DriftReply), answer.etag
+        reply = await asyncio.to_thread(_read, answer, DriftReply)
+        if drift.performance is not None:
+            wanted = declaration_of(drift.performance)
+            if reply.performance is None or reply.performance.metric != wanted:
+                body = wanted.model_dump_json(by_alias=True).encode()
+                told = await self._send("PUT", f"{DRIFT_PATH}/{model}{PERFORMANCE_PATH}", body=body)
+                _expect(told, HTTPStatus.OK, HTTPStatus.CREATED)
+        return reply, answer.etag
 
     async def newest_entries(self, model: str) -> tuple[LoggedEntry, ...]:
         """A model's newest entries in the audit log, the newest first.

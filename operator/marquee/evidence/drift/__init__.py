@@ -11,6 +11,8 @@ rest of `marquee.evidence`.
 ``accumulating``   small shifts that add up over windows, with a bound on false alarms
 ``multiplicity``   many features, one rate of false discoveries
 ``performing``     how good a score is, before and after outcomes are known
+``realising``      a window's outcomes against what its scores promised, in standard errors
+``gaps``           such a gap that matters, stays, and is no noise of days
 ``quality``        a broken feed is no drift
 ``baselines``      which windows a window is compared with
 ``settings``       thresholds, with reasons

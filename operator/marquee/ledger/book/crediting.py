@@ -21,6 +21,12 @@ from marquee.ledger.book.units import Units
 
 COUNTED: Final = Judgement(OutcomeStatus.COUNTED)
 DUPLICATE: Final = Judgement(OutcomeStatus.DUPLICATE)
+NO_ROLLOUT: Final = Judgement(
+    OutcomeStatus.REFUSED,
+    "no-rollout",
+    "the prediction was made outside of a rollout, and no outcome of this name measures the model's performance by its "
+    "score: there is nothing to credit",
+)
 PENDING: Final = Judgement(
     OutcomeStatus.PENDING, "exposure-not-seen", "kept; it counts as soon as the unit's exposure arrives"
 )
@@ -42,10 +48,13 @@ def report(units: Units, tally: Tally, rollouts: dict[RolloutKey, OpenRollout], 
     """Enter outcomes, and set the judgement of each."""
     groups: dict[tuple[RolloutKey, str], list[Item]] = defaultdict(list)
     for item in items:
-        if (refusal := _refusal(rollouts, item.outcome)) is not None:
+        key = item.outcome.rollout
+        if key is None:
+            item.judgement = NO_ROLLOUT
+        elif (refusal := _refusal(rollouts.get(key), key, item.outcome)) is not None:
             item.judgement = refusal
         else:
-            groups[item.outcome.rollout, item.outcome.name].append(item)
+            groups[key, item.outcome.name].append(item)
     for (key, name), group in sorted(groups.items(), key=lambda entry: entry[0]):
         rollout = rollouts[key]
         metric = rollout.metrics[name]
@@ -53,24 +62,28 @@ def report(units: Units, tally: Tally, rollouts: dict[RolloutKey, OpenRollout], 
         _credit(units, tally, rollout, metric, *enter(units, metric, group))
 
 
-def _refusal(rollouts: dict[RolloutKey, OpenRollout], outcome: Outcome) -> Judgement | None:
-    rollout = rollouts.get(outcome.rollout)
+def _refusal(rollout: OpenRollout | None, key: RolloutKey, outcome: Outcome) -> Judgement | None:
     if rollout is None:
-        return _refused("rollout-unknown", f"the ledger knows no rollout {outcome.rollout}")
+        return refused("rollout-unknown", f"the ledger knows no rollout {key}")
     if rollout.closed:
-        return _refused("rollout-closed", f"the rollout {outcome.rollout} is over; its figures do not change any more")
+        return refused("rollout-closed", f"the rollout {key} is over; its figures do not change any more")
     metric = rollout.metrics.get(outcome.name)
     if metric is None:
         known = ", ".join(sorted(rollout.metrics)) or "none"
-        detail = f"{outcome.rollout} has no outcome {outcome.name!r}; it declares: {known}"
-        return _refused("outcome-unknown", detail)
-    if metric.kind is MetricKind.PROPORTION and outcome.value != 1:
+        return refused("outcome-unknown", f"{key} has no outcome {outcome.name!r}; it declares: {known}")
+    return value_refusal(metric.kind, outcome)
+
+
+def value_refusal(kind: MetricKind, outcome: Outcome) -> Judgement | None:
+    """Why a value cannot be one of that kind; None: it can."""
+    if kind is MetricKind.PROPORTION and outcome.value != 1:
         detail = "a proportion's outcome is reported when it happened, with value 1 or none"
-        return _refused("value-invalid", detail)
+        return refused("value-invalid", detail)
     return None
 
 
-def _refused(reason: str, detail: str) -> Judgement:
+def refused(reason: str, detail: str) -> Judgement:
+    """A refusal."""
     return Judgement(OutcomeStatus.REFUSED, reason, detail)
 
 

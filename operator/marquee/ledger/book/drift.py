@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, select, text, update
 
-from marquee.contract.drift import SLICE_SECONDS, DriftBatch, Layout, ProfileReport, add_up, pack
+from marquee.contract.drift import SLICE_SECONDS, DriftBatch, ProfileReport, add_up, pack
 from marquee.ledger.book.batches import Batch, BatchKind, take
 from marquee.ledger.book.entries import CountDrift
 from marquee.ledger.errors import ClockWentBackError, EpochSharedError, ProfileUnknownError
-from marquee.ledger.store.drift_schema import drift_epochs, drift_slices, drift_sources
+from marquee.ledger.store.drift_schema import drift_epochs, drift_slices, drift_sources, score_credits
 
 RETENTION_SECONDS: Final = 56 * 24 * 3_600
 """Slices of a revision's first eight weeks, which are its baseline, and of the last eight weeks are kept."""
@@ -37,11 +37,16 @@ _INSERT_SLICE: Final = text(
     "INSERT INTO drift_slices (source_id, slice, counters, changes) "
     "VALUES (:source_id, :slice, :nothing, 0) ON CONFLICT DO NOTHING"
 )
+_SWEEP_CREDITS: Final = text(
+    "DELETE FROM score_credits WHERE source_id = :source_id AND slice >= :first AND slice < :old "
+    "AND slice < (SELECT swept_before FROM score_metrics WHERE id = score_credits.metric_id)"
+)
+"""Not before the rows that they are sums of."""
 
 
 def describe(connection: Connection, report: ProfileReport, now: int) -> bool:
     """Enter over which bins a revision counts; False when that was known."""
-    layout = Layout(report.profile, report.output)
+    layout = report.layout
     given = {
         "model": report.model,
         "revision": report.revision,
@@ -107,12 +112,15 @@ def sweep(connection: Connection, now: int) -> bool:
     ).scalar_one_or_none()
     if source.reported_at < now - RETENTION_SECONDS and (last is None or last < old):
         connection.execute(delete(drift_slices).where(mine))
+        connection.execute(delete(score_credits).where(score_credits.c.source_id == source.id))
         connection.execute(delete(drift_epochs).where(drift_epochs.c.source_id == source.id))
         connection.execute(delete(drift_sources).where(columns.id == source.id))
         return True
     if source.first_slice is not None:
         slice_ = drift_slices.c.slice
         connection.execute(delete(drift_slices).where(mine, slice_ >= source.first_slice + keep, slice_ < old))
+        given = {"source_id": source.id, "first": source.first_slice + keep, "old": old}
+        connection.execute(_SWEEP_CREDITS, given)
     connection.execute(update(drift_sources).where(columns.id == source.id).values(swept_at=now))
     return True
 

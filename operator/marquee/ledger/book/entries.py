@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from marquee.contract.drift import DriftBatch, ProfileReport
 from marquee.contract.exposures import ExposureBatch
-from marquee.contract.ledger import CountsBatch, OutcomeStatus, RolloutDeclaration
+from marquee.contract.ledger import CountsBatch, MetricDeclaration, OutcomeStatus, RolloutDeclaration
 from marquee.contract.stamping import Stamping
 
 
@@ -26,10 +26,23 @@ class RolloutKey(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """Which score an outcome's prediction had."""
+
+    model: str
+    """``namespace/name``."""
+    revision: str
+    slice: int
+    """Of 15 minutes, of the prediction."""
+    bin: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """An outcome whose prediction id has been verified."""
 
-    rollout: RolloutKey
+    rollout: RolloutKey | None
+    """None: predicted outside of any."""
     unit: int
     """Unit hash, as a signed 64-bit number."""
     prediction: int
@@ -37,6 +50,8 @@ class Outcome:
     name: str
     value: Decimal
     """Finite, not negative."""
+    scored: Scored | None = None
+    """None: the prediction's id does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +131,15 @@ class CountDrift:
     digest: int
 
 
+@dataclass(frozen=True, slots=True)
+class DeclarePerformance:
+    """By which outcome a model's performance is counted from now on."""
+
+    model: str
+    """``namespace/name``."""
+    metric: MetricDeclaration
+
+
 class Ending(StrEnum):
     """How a rollout ended that somebody else moves."""
 
@@ -159,7 +183,21 @@ class Sweep:
     """Most rows that go in one transaction."""
 
 
-Entry = Declare | Close | Begin | Turn | Stamp | EndStamping | Expose | Count | Report | Describe | CountDrift | Sweep
+Entry = (
+    Declare
+    | Close
+    | Begin
+    | Turn
+    | Stamp
+    | EndStamping
+    | Expose
+    | Count
+    | Report
+    | Describe
+    | CountDrift
+    | DeclarePerformance
+    | Sweep
+)
 
 
 @dataclass(slots=True)

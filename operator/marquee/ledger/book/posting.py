@@ -1,7 +1,8 @@
 """One transaction for a group of entries: in whatever order they came, the book reads the same afterwards.
 
-Exposures of all batches are put together by cohort before they are entered, earlier places first; then counts, then
-outcomes, then the integers. An entry that contradicts the book raises, and nothing of the group is written.
+Exposures of all batches are put together by cohort before they are entered, earlier places first; then counts, drift
+counters and their bins, outcomes, and the integers. An entry that contradicts the book raises, and nothing of the group
+is written.
 """
 
 from __future__ import annotations
@@ -16,7 +17,18 @@ from sqlalchemy import Connection
 
 from marquee.contract.cohort import Arm
 from marquee.contract.exposures import ExposureGroup
-from marquee.ledger.book import batches, crediting, drift, exposing, plans, rollouts, stamping, sweeping
+from marquee.ledger.book import (
+    batches,
+    crediting,
+    drift,
+    exposing,
+    plans,
+    rollouts,
+    score_metrics,
+    scoring,
+    stamping,
+    sweeping,
+)
 from marquee.ledger.book.batches import Batch, BatchKind
 from marquee.ledger.book.entries import (
     Begin,
@@ -24,6 +36,7 @@ from marquee.ledger.book.entries import (
     Count,
     CountDrift,
     Declare,
+    DeclarePerformance,
     Describe,
     EndStamping,
     Entry,
@@ -60,13 +73,14 @@ def post(connection: Connection, bulk: Bulk, entries: Sequence[Entry], *, now: f
     found = _find(connection, entries, seconds)
     posting = _Posting(Units(connection, bulk), Tally(), found, seconds)
     posting.declare([(entry, reply) for entry, reply in pairs if isinstance(entry, Declare)])
+    posting.declare_performance([(entry, reply) for entry, reply in pairs if isinstance(entry, DeclarePerformance)])
     posting.stamp([(entry, reply) for entry, reply in pairs if isinstance(entry, Stamp)])
     posting.end_stamping([(entry, reply) for entry, reply in pairs if isinstance(entry, EndStamping)])
     posting.begin([(entry, reply) for entry, reply in pairs if isinstance(entry, Begin)])
     posting.expose([(entry, reply) for entry, reply in pairs if isinstance(entry, Expose)])
     posting.count([(entry, reply) for entry, reply in pairs if isinstance(entry, Count)])
-    posting.report([(entry, reply) for entry, reply in pairs if isinstance(entry, Report)])
     posting.drift(pairs)
+    posting.report([(entry, reply) for entry, reply in pairs if isinstance(entry, Report)])
     posting.turn([(entry, reply) for entry, reply in pairs if isinstance(entry, Turn)])
     posting.close([(entry, reply) for entry, reply in pairs if isinstance(entry, Close)])
     posting.sweep([(entry, reply) for entry, reply in pairs if isinstance(entry, Sweep)])
@@ -93,7 +107,7 @@ def _find(connection: Connection, entries: Sequence[Entry], now: int) -> dict[Ro
             case Count():
                 sent |= {RolloutKey(entry.batch.model, counts.rollout) for counts in entry.batch.counts}
             case Report():
-                named |= {outcome.rollout for outcome in entry.outcomes}
+                named |= {outcome.rollout for outcome in entry.outcomes if outcome.rollout is not None}
             case Close() | Turn() | Stamp() | EndStamping():
                 named.add(entry.rollout)
     found = rollouts.find(connection, declared | sent | named, opened=declared | sent, now=now)
@@ -116,6 +130,10 @@ class _Posting:
         for entry, reply in entries:
             rollout = self.found[entry.rollout]
             reply.duplicate = not rollouts.declare(self.connection, entry.rollout, rollout, entry.declaration)
+
+    def declare_performance(self, entries: Iterable[tuple[DeclarePerformance, Reply]]) -> None:
+        for entry, reply in entries:
+            reply.duplicate = not score_metrics.declare(self.connection, entry.model, entry.metric, self.now)
 
     def begin(self, entries: Iterable[tuple[Begin, Reply]]) -> None:
         for entry, reply in entries:
@@ -154,7 +172,9 @@ class _Posting:
 
     def report(self, entries: Sequence[tuple[Report, Reply]]) -> None:
         items = [[crediting.Item(outcome) for outcome in entry.outcomes] for entry, _ in entries]
-        crediting.report(self.units, self.tally, self.found, [item for of_entry in items for item in of_entry])
+        together = [item for of_entry in items for item in of_entry]
+        crediting.report(self.units, self.tally, self.found, together)
+        scoring.report(self.units, together, self.now)
         for (_, reply), of_entry in zip(entries, items, strict=True):
             reply.judgements = [item.judgement or crediting.DUPLICATE for item in of_entry]
 
@@ -186,6 +206,7 @@ class _Posting:
     def sweep(self, entries: Iterable[tuple[Sweep, Reply]]) -> None:
         for entry, reply in entries:
             reply.more = sweeping.sweep(self.connection, entry.limit, self.now)
+            reply.more = score_metrics.sweep(self.connection, entry.limit, self.now) or reply.more
             reply.more = drift.sweep(self.connection, self.now) or reply.more
 
 

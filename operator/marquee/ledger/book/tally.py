@@ -105,7 +105,7 @@ def _credit_row(key: tuple[int, int], credit: _Credit) -> dict[str, int]:
     A unit's sum is below 2^31, so a square's high part is below 2^30: 2^33 units fit. The low part is below 2^32
     for each transaction: 2^31 transactions fit.
     """
-    high, low = divmod(credit.squares, 1 << _LOW_BITS)
+    high, low = split_squares(credit.squares)
     return {
         "metric_id": key[0],
         "place": key[1],
@@ -114,6 +114,11 @@ def _credit_row(key: tuple[int, int], credit: _Credit) -> dict[str, int]:
         "squares_high": high,
         "squares_low": low,
     }
+
+
+def split_squares(squares: int) -> tuple[int, int]:
+    """The two numbers that are kept of a sum of squares."""
+    return divmod(squares, 1 << _LOW_BITS)
 
 
 def squares_of(high: int, low: int) -> int:

@@ -1,7 +1,7 @@
 """Recomputing the integers from the rows of units, and saying where the two differ.
 
-Closed rollouts are left out: their rows are swept. Requests, errors and slow requests are increments without rows
-behind them; only what contradicts itself shows there.
+Closed rollouts are left out, and outcomes by score that are too old: their rows are swept. Requests, errors and slow
+requests are increments without rows behind them; only what contradicts itself shows there.
 """
 
 from __future__ import annotations
@@ -55,6 +55,18 @@ _EXPOSED_PENDING: Final = text(f"""
     SELECT count(*) FROM pending AS p
     JOIN exposures AS e ON e.rollout_id = p.rollout_id AND e.unit = p.unit WHERE p.rollout_id IN ({_OPEN})
 """)  # noqa: S608 - constants of ours
+_SCORED: Final = text("""
+    SELECT o.metric_id, o.source_id, o.slice, o.bin, count(*), sum(o.value),
+           sum((o.value * o.value) >> 32), sum((o.value * o.value) & 4294967295)
+    FROM scored_outcomes AS o JOIN score_metrics AS m ON m.id = o.metric_id
+    JOIN drift_sources AS s ON s.id = o.source_id
+    WHERE o.slice >= m.swept_before GROUP BY o.metric_id, o.source_id, o.slice, o.bin
+""")
+_SCORE_CREDITS: Final = text("""
+    SELECT c.metric_id, c.source_id, c.slice, c.bin, c.outcomes, c.total, c.squares_high, c.squares_low
+    FROM score_credits AS c JOIN score_metrics AS m ON m.id = c.metric_id
+    JOIN drift_sources AS s ON s.id = c.source_id WHERE c.slice >= m.swept_before
+""")
 _COUNTS: Final = text("SELECT rollout_id, place FROM cohorts WHERE errors > requests OR slow > requests OR errors < 0")
 
 
@@ -65,7 +77,7 @@ def verify(connection: Connection) -> list[str]:
         connection: in a transaction that sees one snapshot.
 
     """
-    return [*_exposures(connection), *_credits(connection), *_rows(connection)]
+    return [*_exposures(connection), *_credits(connection), *_rows(connection), *_scores(connection)]
 
 
 def _exposures(connection: Connection) -> Iterator[str]:
@@ -84,6 +96,17 @@ def _credits(connection: Connection) -> Iterator[str]:
         actual, written = rows.get((metric, place), (0, 0, 0)), kept.get((metric, place), (0, 0, 0))
         if actual != written:
             yield f"metric {metric}, place {place}: successes, sum, squares are {written}, the rows give {actual}"
+
+
+def _scores(connection: Connection) -> Iterator[str]:
+    rows = {tuple(row[:4]): _sums(*row[4:]) for row in connection.execute(_SCORED)}
+    kept = {tuple(row[:4]): _sums(*row[4:]) for row in connection.execute(_SCORE_CREDITS)}
+    for key in sorted(rows.keys() | kept.keys()):
+        metric, source, slice_, place = key
+        actual, written = rows.get(key, (0, 0, 0)), kept.get(key, (0, 0, 0))
+        if actual != written:
+            where = f"performance {metric}, bins {source}, slice {slice_}, bin {place}"
+            yield f"{where}: outcomes, sum, squares are {written}, the rows give {actual}"
 
 
 def _sums(successes: int, total: int, high: int, low: int) -> tuple[int, int, int]:

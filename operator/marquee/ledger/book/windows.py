@@ -8,7 +8,9 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
 
-from marquee.contract.drift import SLICE_SECONDS, add_up
+from marquee.contract.drift import SLICE_SECONDS, ProfileReport, add_up
+from marquee.ledger.book import performances
+from marquee.ledger.book.score_metrics import current
 from marquee.ledger.store.drift_schema import drift_slices, drift_sources
 
 SETTLE_SECONDS: Final = 300
@@ -28,6 +30,8 @@ class Wanted:
     last: int
     """So many of the last ones."""
     now: int
+    performance: int = 0
+    """So many of the last ones with what became of their answers, and those of the baseline; 0: none."""
 
     @property
     def until(self) -> int:
@@ -48,39 +52,47 @@ def tag(connection: Connection, wanted: Wanted) -> tuple[int, ...]:
     found = connection.execute(
         select(func.count(), func.coalesce(func.sum(drift_slices.c.changes), 0)).where(_chosen(source, wanted))
     ).one()
-    return source.id, source.reported_at if source.first_slice is None else 0, source.lost, wanted.until, *found
+    reported_at = source.reported_at if source.first_slice is None else 0
+    return source.id, reported_at, source.lost, wanted.until, *performances.tag(connection, wanted.model), *found
 
 
 def read(connection: Connection, wanted: Wanted) -> dict[str, Any]:
     """`DriftReply` as JSON would have it."""
     source = _source(connection, wanted)
-    reply: dict[str, Any] = {
+    first = _first(source, wanted) if source is not None else None
+    found: list[dict[str, Any]] = []
+    if source is not None and first is not None and first < wanted.until:
+        found = _windows(connection, source, wanted)
+    split, last = (first or 0) + wanted.baseline, wanted.until - wanted.last
+    report = orjson.loads(source.content) if source is not None else {}
+    return {
         "model": wanted.model,
         "revision": wanted.revision,
         "seconds": wanted.seconds,
-        "output": "",
-        "lost": 0,
-        "profile": None,
-        "first": None,
+        "output": report.get("output", ""),
+        "lost": source.lost if source is not None else 0,
+        "profile": report.get("profile"),
+        "first": first if first is not None and first < wanted.until else None,
         "until": wanted.until,
-        "baseline": [],
-        "windows": [],
-    }
-    if source is None:
-        return reply
-    report = orjson.loads(source.content)
-    first = _first(source, wanted)
-    reply |= {"output": report["output"], "profile": report["profile"], "lost": source.lost}
-    if first is None or first >= wanted.until:
-        return reply
-    found = _windows(connection, source, wanted)
-    split = first + wanted.baseline
-    reply |= {
-        "first": first,
         "baseline": [window for window in found if window["index"] < split],
-        "windows": [window for window in found if window["index"] >= split],
+        "windows": [window for window in found if window["index"] >= max(split, last)],
+        "traces": report.get("traces", False),
+        "performance": _performance(connection, source, wanted, found) if wanted.performance else None,
     }
-    return reply
+
+
+def _performance(
+    connection: Connection, source: Row[Any] | None, wanted: Wanted, counted: list[dict[str, Any]]
+) -> dict[str, Any] | None:
+    """`PerformanceReply` as JSON would have it; None: no outcome is declared."""
+    metric = current(connection, [wanted.model]).get(wanted.model)
+    if metric is None:
+        return None
+    first = _first(source, wanted) if source is not None else None
+    if source is None or first is None:
+        return {"metric": orjson.loads(metric.content), "windows": []}
+    layout = ProfileReport.model_validate_json(source.content).layout
+    return performances.read(connection, source.id, metric, _ranges(first, wanted), counted, layout, wanted.slices)
 
 
 def _source(connection: Connection, wanted: Wanted) -> Row[Any] | None:
@@ -100,15 +112,20 @@ def _first(source: Row[Any], wanted: Wanted) -> int | None:
 
 
 def _chosen(source: Row[Any], wanted: Wanted) -> ColumnElement[bool]:
-    columns, slices = drift_slices.c, wanted.slices
-    first, until = _first(source, wanted), wanted.until
+    columns, slices, first = drift_slices.c, wanted.slices, _first(source, wanted)
     mine = columns.source_id == source.id
     if first is None:
         return and_(mine, columns.slice < 0)
-    split = min(first + wanted.baseline, until)
-    ranges = ((first, split), (max(split, until - wanted.last), until))
-    within = (and_(columns.slice >= low * slices, columns.slice < high * slices) for low, high in ranges)
+    within = (
+        and_(columns.slice >= low * slices, columns.slice < high * slices) for low, high in _ranges(first, wanted)
+    )
     return and_(mine, or_(*within))
+
+
+def _ranges(first: int, wanted: Wanted) -> list[tuple[int, int]]:
+    """Which windows are read: from, and up to but not including."""
+    split = min(first + wanted.baseline, wanted.until)
+    return [(first, split), (max(split, wanted.until - max(wanted.last, wanted.performance)), wanted.until)]
 
 
 def _windows(connection: Connection, source: Row[Any], wanted: Wanted) -> list[dict[str, Any]]:

@@ -25,10 +25,11 @@ from marquee.contract.ledger import (
     ROLLOUTS_PATH,
     STATISTICS_PATH,
 )
+from marquee.contract.performance import PERFORMANCE_PATH
 from marquee.contract.stamping import STAMPING_PATH
 from marquee.ledger.http import audit, pages
 from marquee.ledger.http.batches import post_counts, post_exposures
-from marquee.ledger.http.drift import get_drift, post_drift, post_profile
+from marquee.ledger.http.drift import get_drift, post_drift, post_profile, put_performance
 from marquee.ledger.http.judge import get_verdict, post_begin, post_verdict
 from marquee.ledger.http.keys import get_prediction_key
 from marquee.ledger.http.outcomes import post_outcomes
@@ -57,6 +58,7 @@ def application(state: State) -> web.Application:
             web.post(PROFILES_PATH, post_profile),
             web.post(DRIFT_PATH, post_drift),
             web.get(DRIFT_PATH + _MODEL + "/{revision}", get_drift),
+            web.put(DRIFT_PATH + _MODEL + PERFORMANCE_PATH, put_performance),
             web.get(STATISTICS_PATH, get_statistics),
             web.get(PREDICTION_KEYS_PATH + _MODEL, get_prediction_key),
             web.get(ROLLOUTS_PATH + _MODEL, get_current_step),

@@ -1,4 +1,6 @@
-"""``POST /v1/drift`` and ``/v1/drift/profiles`` from predictors, safe to repeat; ``GET /v1/drift/...`` for verdicts."""
+"""``POST /v1/drift`` and ``/v1/drift/profiles`` from predictors, safe to repeat; ``GET /v1/drift/...`` for verdicts,
+and ``PUT /v1/drift/.../performance``.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,14 @@ from marquee.contract.drift import (
     SLICE_SECONDS,
     DriftBatch,
     DriftBatchError,
-    Layout,
     ProfileReceipt,
     ProfileReport,
     decode_drift,
 )
-from marquee.contract.ledger import BatchReceipt
+from marquee.contract.ledger import BatchReceipt, MetricDeclaration
 from marquee.ledger.access.senders import Role
 from marquee.ledger.book.drift import RETENTION_SECONDS
-from marquee.ledger.book.entries import CountDrift, Describe
+from marquee.ledger.book.entries import CountDrift, DeclarePerformance, Describe
 from marquee.ledger.book.windows import Wanted, read, tag
 from marquee.ledger.http.problems import ProblemError, forbidden, malformed
 from marquee.ledger.http.requests import charge, model_of, model_path_of, reply, sender_of, state_of
@@ -43,7 +44,7 @@ async def post_profile(request: web.Request) -> web.Response:
         raise forbidden(f"{sender.name} may not act for {report.model}")
     charge(request, sender, Role.EXPOSURES, 1)
     await state_of(request).committer.submit(Describe(report))
-    return reply(ProfileReceipt(digest="sha256:" + Layout(report.profile, report.output).digest.hex()))
+    return reply(ProfileReceipt(digest="sha256:" + report.layout.digest.hex()))
 
 
 async def post_drift(request: web.Request) -> web.Response:
@@ -68,6 +69,15 @@ async def post_drift(request: web.Request) -> web.Response:
     return reply(BatchReceipt(batch_id=batch.batch_id.hex(), duplicate=answer.duplicate))
 
 
+async def put_performance(request: web.Request) -> web.Response:
+    """Declare the outcome that a model's performance is counted by: 201, or 200 when it was known."""
+    model = model_path_of(request)
+    await sender_of(request, Role.ROLLOUTS, model)
+    metric = await model_of(request, MetricDeclaration)
+    answer = await state_of(request).committer.submit(DeclarePerformance(model, metric))
+    return reply(metric, HTTPStatus.OK if answer.duplicate else HTTPStatus.CREATED)
+
+
 async def get_drift(request: web.Request) -> web.Response:
     """Windows of a revision: the first ones and the last ones, with ``ETag`` and ``If-None-Match`` as usual."""
     model = model_path_of(request)
@@ -75,7 +85,8 @@ async def get_drift(request: web.Request) -> web.Response:
     state = state_of(request)
     wanted = _wanted(request, model, int(state.clock()))
     numbers = await reading(state.database, lambda connection: tag(connection, wanted))
-    etag = f'"{"-".join(map(str, (*numbers, wanted.seconds, wanted.baseline, wanted.last)))}"'
+    asked = (wanted.seconds, wanted.baseline, wanted.last, wanted.performance)
+    etag = f'"{"-".join(map(str, (*numbers, *asked)))}"'
     if request.headers.get("if-none-match") == etag:
         return web.Response(status=HTTPStatus.NOT_MODIFIED.value, headers={"etag": etag})
     body = await reading(state.database, lambda connection: orjson.dumps(read(connection, wanted)))
@@ -94,7 +105,8 @@ def _wanted(request: web.Request, model: str, now: int) -> Wanted:
         raise malformed(f"seconds={seconds} is no multiple of {SLICE_SECONDS}", "malformed")
     most = min(MOST_WINDOWS, RETENTION_SECONDS // seconds)
     baseline, last = (_number(request, name, min(28, most), 0, most) for name in ("baseline", "last"))
-    return Wanted(model, request.match_info["revision"], seconds, baseline, last, now)
+    performance = _number(request, "performance", 0, 0, most)
+    return Wanted(model, request.match_info["revision"], seconds, baseline, last, now, performance)
 
 
 def _number(request: web.Request, name: str, default: int, low: int, high: int) -> int:

@@ -19,6 +19,7 @@ from marquee.control.kinds import JOB, SERVICE_ACCOUNT
 from marquee.control.render.retraining import read_order
 from marquee.control.snapshot import Trainer, Trouble
 from marquee.evidence.drift.verdict import Tier
+from marquee.judging.performing import PerformanceState, PerformanceVerdict
 from tests.support.retraining import a_result
 from tests.unit.control.builders import NOW, READY, a_revision, snapshot
 from tests.unit.control.looping import SPEC, Killed, Loop, pod_of, verdict_of
@@ -87,6 +88,27 @@ def test_each_trigger_starts_one_run(spec: dict[str, Any], changes: dict[str, An
     assert loop.condition.message.endswith("other columns")
     assert loop.entries == ["Started", "Failed"]
     assert loop.notices == ["InFlight", "DataMismatch"]
+
+
+@pytest.mark.parametrize(
+    ("trigger", "state", "loss", "why"),
+    [
+        ({"lossBudget": 0.05}, PerformanceState.STABLE, 0.06, "6.0% of the measured AUC is lost, and 5.0% is borne"),
+        ({"lossBudget": 0.05, "conceptDrift": True}, PerformanceState.CONCEPT_DRIFT, None, "in words"),
+        ({"lossBudget": 0.05}, PerformanceState.CONCEPT_DRIFT, 0.01, None),
+        ({"lossBudget": 0.05, "conceptDrift": True}, PerformanceState.STABLE, 0.01, None),
+    ],
+)
+def test_realised_performance_asks_too(
+    trigger: dict[str, Any], state: PerformanceState, loss: float | None, why: str | None
+) -> None:
+    """A loss that outcomes have shown; or scores that do not keep what they promise, where that is to ask."""
+    measured = PerformanceVerdict(state, "in words", "purchase", loss=loss)
+    drift = replace(verdict_of(Tier.STABLE), performance=measured)
+    loop = Loop({"triggers": {"performance": trigger}}, drift=drift)
+    loop.settle()
+    orders = [read_order(job["metadata"]["annotations"]["marquee.dev/order"]) for job in loop.jobs.values()]
+    assert [order.why for order in orders if order is not None] == ([why] if why is not None else [])
 
 
 def test_a_schedule_asks_at_its_times_and_not_for_the_past() -> None:

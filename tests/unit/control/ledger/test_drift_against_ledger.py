@@ -17,12 +17,14 @@ from marquee.control.ledger.client import LedgerClient
 from marquee.control.ledger.drifting import DriftFollower
 from marquee.control.ledger.errors import LedgerNotUnderstoodError, LedgerUnavailableError
 from marquee.control.snapshot import ModelKey
-from marquee.judging.drifting import DriftState
+from marquee.judging.drifting import DriftState, judge_drift
+from marquee.judging.performing import PerformanceState
 from marquee.ledger.book.entries import CountDrift
 from marquee.ledger.book.posting import post
 from marquee.ledger.book.windows import SETTLE_SECONDS
 from tests.support.drift import LAYOUT, counters_of, fill
 from tests.support.ledger import Ledger, settings_of
+from tests.support.performance import fill_outcomes, watched
 
 KEY, MODEL, REVISION = ("growth", "lead"), "growth/lead", "lead-v1"
 UNTIL = (int(time.time()) - SETTLE_SECONDS) // 86_400
@@ -71,6 +73,30 @@ async def until(follower: DriftFollower, state: DriftState) -> None:
     async with asyncio.timeout(30):
         while (reading := follower.reading(KEY)) is None or reading.verdict is None or reading.verdict.state != state:
             await asyncio.sleep(0.02)
+
+
+async def test_performance_is_declared_when_it_is_not_and_once(tmp_path: Path) -> None:
+    """By whoever reads: a ledger that was restored from before, or another outcome in the spec."""
+    with Ledger(settings_of(tmp_path)) as ledger:
+        fill_outcomes(ledger.running.state.database, MODEL, REVISION, UNTIL)
+        async with aiohttp.ClientSession() as session:
+            client = LedgerClient(session, ledger.url, None)
+            found = await client.drift(MODEL, REVISION, watched(), etag="")
+            assert found is not None
+            verdict = judge_drift(found[0], watched())
+            assert verdict.performance is not None
+            assert verdict.performance.state is PerformanceState.STABLE
+            other = watched(outcome="renewal")
+            told = await client.drift(MODEL, REVISION, other)
+            again = await client.drift(MODEL, REVISION, other)
+            assert told is not None
+            assert again is not None
+            assert told[1] != again[1]
+            assert [reply.performance and reply.performance.metric.outcome for reply, _ in (told, again)] == [
+                "purchase",
+                "renewal",
+            ]
+            assert await client.drift(MODEL, REVISION, other, etag=again[1]) is None
 
 
 async def test_what_is_no_ledger_is_told(ledger: Ledger) -> None:

@@ -19,6 +19,7 @@ from bentos.front.drift.pushing import PUSH_SECONDS, PUSHES_A_PROFILE, Pushing
 from bentos.front.reporting.statistics import Kind, Reason, Statistics
 from bentos.front.schema import FieldError, InvalidInputError
 from marquee.contract.drift import SLICE_SECONDS, DriftBatch, ProfileReport, decode_drift
+from marquee.contract.prediction import NO_BIN
 from tests.unit.front.drift.profiles import PROFILE, manifest, schema
 
 MODEL, REVISION = "ns/fixture", "fixture-v1"
@@ -86,6 +87,21 @@ def test_every_value_is_in_its_bin() -> None:
         "channel": ((7, 3, 0), (0, 0, 0)),
         "score:p": ((3, 7), (0, 0, 0)),
     }
+
+
+def test_the_bin_of_one_rows_score_is_told_and_traced() -> None:
+    """As it is counted; several rows have none, and what no id names is not traced."""
+    counter = Counter()
+    bins = [counter.gathering.answer([[9.0], [score]]) for score in (0.2, 0.5, 0.7, -math.inf)]
+    assert bins == [0, 1, 1, 0]
+    assert counter.gathering.answer([[9.0, 9.0], [0.1, 0.9]]) == NO_BIN
+    for score_bin in bins[:3]:
+        counter.gathering.trace(score_bin)
+    (batch,) = counter.batches()
+    layout = counter.bins.layout
+    assert list(batch.counters[layout.traced.start : layout.traced.stop]) == [1, 2]
+    score = layout.blocks[-1]
+    assert list(batch.counters[score.start : score.start + 2]) == [3, 3]
 
 
 def test_an_unlisted_text_is_unseen_and_not_what_stands_for_it() -> None:

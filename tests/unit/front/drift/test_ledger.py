@@ -47,13 +47,15 @@ def booked(tmp_path: Path) -> tuple[Counter[str], int]:
     rows = connection.execute("SELECT counters FROM drift_slices").fetchall()
     (epochs,) = connection.execute("SELECT COUNT(*) FROM drift_epochs").fetchone()
     connection.close()
-    layout, found = Layout(PROFILE), Counter[str]()
+    layout, found = Layout(PROFILE, traces=True), Counter[str]()
     for (packed,) in rows:
         counters = unpack(packed, layout.size)
         found.update({"rows": counters[0], "refused": counters[1]})
         for block in layout.blocks:
             for place in range(block.start, block.end):
                 found[f"{block.name}/{place - block.start}"] += counters[place]
+        for place in layout.traced:
+            found[f"traced/{place - layout.traced.start}"] += counters[place]
     return Counter({name: count for name, count in found.items() if count}), epochs
 
 
@@ -86,6 +88,8 @@ def test_every_request_of_two_pods_and_a_restart_is_in_the_book_once(ledger: Led
         "f0/5": 3,
         "score:score/0": 9,
         "score:score/1": 3,
+        "traced/0": 9,
+        "traced/1": 3,
     }
 
 
