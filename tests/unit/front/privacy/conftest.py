@@ -27,7 +27,7 @@ from bentos.front.privacy.suppressions import Suppressions
 from bentos.front.reporting.counting import Counting
 from bentos.front.reporting.statistics import Statistics
 from bentos.front.settings import Settings
-from marquee.contract.prediction import Issuer
+from marquee.contract.prediction import NO_BIN, Issuer
 from marquee.contract.privacy import PrivacySettings
 from tests.unit.front.conftest import LIMIT, Behind
 from tests.unit.front.privacy.tokens import MODEL, keys_in
@@ -42,8 +42,9 @@ class Watched(Gathering):
     def accept(self, rows: Any) -> None:
         self.rows += len(rows)
 
-    def answer(self, values: Any) -> None:
+    def answer(self, values: Any) -> int:
         self.scores += len(values[0])
+        return NO_BIN
 
     def refuse(self, errors: Any) -> None:  # noqa: ARG002 - as Gathering's
         self.refused += 1
