@@ -7,7 +7,7 @@ of the subject's own, which an erasure destroys.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
@@ -39,6 +39,9 @@ LONGEST_RETENTION_DAYS: Final = 3_650
 Purpose = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 UnitHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 """The 8 bytes of `unit_hash` as hexadecimal digits."""
+ErasureGround = Literal["Request", "ConsentWithdrawn", "Objection", "NotNeeded", "Unlawful", "LegalDuty"]
+"""Why somebody is forgotten, as article 17(1) of the GDPR has it. No free text: it goes into the audit log, where no
+identifier may be."""
 LoggedValue = float | Annotated[str, StringConstraints(max_length=256)] | None
 
 
@@ -116,7 +119,6 @@ class Subjects(ContractModel):
 
     units: tuple[UnitName, ...] = Field(default=(), max_length=MAX_SUBJECTS)
     unit_hashes: tuple[UnitHash, ...] = Field(default=(), max_length=MAX_SUBJECTS)
-    reason: Annotated[str, StringConstraints(max_length=200)] = ""
 
     @model_validator(mode="after")
     def _somebody(self) -> Subjects:
@@ -151,7 +153,7 @@ class ErasureRequest(ContractModel):
     unit_hash: UnitHash | None = Field(default=None, description="of one model's subject; then name the model")
     model: ModelPath | None = None
     suppress: bool = Field(default=True, description="whether the subject is suppressed from now on too")
-    reason: Annotated[str, StringConstraints(max_length=200)] = ""
+    reason: ErasureGround = "Request"
 
     @model_validator(mode="after")
     def _one_subject(self) -> ErasureRequest:

@@ -1,24 +1,29 @@
 """The audit log as the ledger keeps it: what is entered, and what everybody may read of it.
 
-Entries come signed by their author. The ledger has the log's key and not the author's: neither of the two can write
-another history alone.
+Entries about models come signed by their author. The ledger has the log's key and not the author's: neither of the two
+can write another history alone. What the ledger itself does, it enters for the installation, signed by the log's key;
+verifiers believe that key about the installation and about no model.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Iterable
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
 from marquee.audit.committing import Committer
 from marquee.audit.envelope import read_envelope, require_author
 from marquee.audit.errors import BusyError, FormatError
+from marquee.audit.events import INSTALLATION, Event, Stamp, Subject
 from marquee.audit.heads import CHECKPOINT, COSIGNED
 from marquee.audit.keys import read_public
 from marquee.audit.proving import prove
-from marquee.audit.statements import read_stamp
+from marquee.audit.statements import Statement, read_entry, read_stamp, write_entry
 from marquee.audit.tiles import WIDTH, check_entry_size, tile_at
 from marquee.audit.tree import StoredTree
 from marquee.contract.audit import AuditEntriesReply, EnteredReply, LoggedEntry
@@ -33,8 +38,10 @@ _CACHED_BUNDLES: Final = 16
 class KeptLog:
     """An open log with a running committer. Reads and waits happen in threads, beside the event loop."""
 
-    def __init__(self, committer: Committer) -> None:
+    def __init__(self, committer: Committer, *, clock: Callable[[], float] = time.time) -> None:
         self.committer = committer
+        self._clock = clock
+        self._turn = threading.Lock()
         self._full_bundle = lru_cache(_CACHED_BUNDLES)(self._read_full_bundle)
         self._authors = dict.fromkeys(self._last_authors())
 
@@ -61,6 +68,23 @@ class KeptLog:
         index = await asyncio.wrap_future(self.committer.submit(entry))
         self._authors[author.text] = None
         return EnteredReply(model=stamp.model, sequence=stamp.sequence, index=index)
+
+    async def enter_own(
+        self, event: Event, subjects: Sequence[Subject], is_same: Callable[[Event], bool], since: int
+    ) -> int:
+        """Enter what the ledger itself does, unless it is there; its index, once it is on the disk.
+
+        Args:
+            event: what is done next.
+            subjects: what it is about, at least one.
+            is_same: whether an event is this one, entered before an interruption.
+            since: it is not among the entries before this index.
+
+        Raises:
+            AuditError: it is not acknowledged; enter it again.
+
+        """
+        return await asyncio.to_thread(self._enter_own, event, tuple(subjects), is_same, since)
 
     async def entries(self, first: int | None, limit: int) -> AuditEntriesReply:
         """Entries in the order of the log, from an index on; the newest ones without. Raises `StoreError`."""
@@ -113,7 +137,7 @@ class KeptLog:
         return await asyncio.to_thread(self.committer.log.store.read, path)
 
     def policy(self) -> str:
-        """The keys as a policy for the verifier."""
+        """The keys as a policy for the verifier; the log's own needs no line among the authors."""
         keys = self.committer.log.keys.public
         lines = ["# from the ledger itself: compare it with what you were given by another way"]
         lines += [f"log {key.text}" for key in keys]
@@ -126,6 +150,40 @@ class KeptLog:
         if (sequence == 1 or known is not None) and previous != expected:
             what = f"names {previous} as the index before it, which is {expected}"
             raise FormatError(f"{model}, sequence {sequence}", what, "read the model's newest entry first")
+
+    def _enter_own(
+        self, event: Event, subjects: tuple[Subject, ...], is_same: Callable[[Event], bool], since: int
+    ) -> int:
+        with self._turn:
+            for index, known in self._own_since(since):
+                if is_same(known):
+                    return index
+            key = self.committer.log.keys.signers[0]
+            entry = write_entry(Statement(self._next_stamp(key.public.text), event, subjects), [key])
+            return self.committer.submit(entry).result()
+
+    def _next_stamp(self, author: str) -> Stamp:
+        """A clock that went back gives the time of the entry before, and says so."""
+        course = self.committer.log.course(INSTALLATION)
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return Stamp(
+            model=INSTALLATION,
+            sequence=course.last + 1,
+            time=max(now, course.time),
+            clock_behind_seconds=max(0, round((course.time - now).total_seconds())),
+            previous=course.recent[course.last][0] if course.last else None,
+            author=author,
+        )
+
+    def _own_since(self, since: int) -> Iterator[tuple[int, Event]]:
+        """The installation's entries from an index on, the newest first."""
+        course = self.committer.log.course(INSTALLATION)
+        at = course.recent[course.last][0] if course.last else None
+        while at is not None and at >= since:
+            statement = read_entry(self._entry(at), f"entry {at}")
+            yield at, statement.event
+            at = statement.stamp.previous
 
     def _entries(self, first: int | None, limit: int) -> AuditEntriesReply:
         size = self.committer.log.size
@@ -173,8 +231,11 @@ class KeptLog:
         return StoredTree(self.committer.log.store, (number + 1) * WIDTH).bundle(number)
 
     def _last_authors(self) -> list[str]:
+        """Who signed the newest entry about a model."""
         kept = self.committer.log
-        return [read_stamp(kept.entry(kept.size - 1)).author] if kept.size else []
+        courses = [kept.course(model) for model in kept.models() if model != INSTALLATION]
+        newest = max((course.recent[course.last][0] for course in courses), default=None)
+        return [] if newest is None else [read_stamp(kept.entry(newest)).author]
 
 
 def _logged(index: int, entry: bytes) -> LoggedEntry:

@@ -12,6 +12,7 @@ from marquee.contract.drift import DriftBatch, ProfileReport
 from marquee.contract.exposures import ExposureBatch
 from marquee.contract.ledger import CountsBatch, OutcomeStatus, RolloutDeclaration
 from marquee.contract.stamping import Stamping
+from marquee.ledger.book.sealing import KeyRing
 
 
 class RolloutKey(NamedTuple):
@@ -116,6 +117,68 @@ class CountDrift:
     digest: int
 
 
+@dataclass(frozen=True, slots=True)
+class Sealable:
+    """A decision about a subject, before it is sealed."""
+
+    unit: bytes
+    """The subject's hash, 8 bytes."""
+    milliseconds: int
+    """Since 1970."""
+    plaintext: bytes
+    """JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A batch of logged decisions, with the digest of its content."""
+
+    batch_id: bytes
+    digest: int
+    model: str
+    revision: str
+    retention_days: int
+    decisions: Sequence[Sealable]
+    ring: KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class Suppress:
+    """Subjects that a model's pods withhold from now on, or no more."""
+
+    model: str
+    units: Sequence[bytes]
+    listed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarkErased:
+    """A subject is to be forgotten: from here on nothing of it is told, and the ledger does not forget to finish."""
+
+    model: str
+    unit: bytes
+    suppress: bool
+    log_size: int
+    """Entries of the audit log at this moment: what is said there of the erasure comes later."""
+    actor: str
+    ground: str
+    ring: KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyKey:
+    """A marked subject's key goes; what is sealed with it says nothing any more."""
+
+    subject_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Of a subject whose key is gone, the rest goes, and the mark."""
+
+    subject_id: int
+
+
 class Ending(StrEnum):
     """How a rollout ended that somebody else moves."""
 
@@ -157,9 +220,14 @@ class Sweep:
 
     limit: int = 20_000
     """Most rows that go in one transaction."""
+    ring: KeyRing | None = None
+    """Master keys, to put subjects of older ones under the newest; None: they stay."""
 
 
-Entry = Declare | Close | Begin | Turn | Stamp | EndStamping | Expose | Count | Report | Describe | CountDrift | Sweep
+Entry = (
+    Declare | Close | Begin | Turn | Stamp | EndStamping | Expose | Count | Report | Describe | CountDrift | Keep
+    | Suppress | MarkErased | DestroyKey | Forget | Sweep
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -171,3 +239,7 @@ class Reply:
     judgements: list[Judgement] = field(default_factory=list)
     more: bool = False
     """A sweep left something to do."""
+    changed: int = 0
+    """Subjects that were put on a suppression list, or taken off; decisions that went with a key."""
+    revision: int = 0
+    """Of the suppression list after it."""

@@ -11,12 +11,26 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from struct import unpack
+from typing import Final
 
 from sqlalchemy import Connection
 
 from marquee.contract.cohort import Arm
 from marquee.contract.exposures import ExposureGroup
-from marquee.ledger.book import batches, crediting, drift, exposing, plans, rollouts, stamping, sweeping
+from marquee.ledger.book import (
+    batches,
+    crediting,
+    decisions,
+    drift,
+    exposing,
+    forgetting,
+    plans,
+    rollouts,
+    stamping,
+    subjects,
+    suppressing,
+    sweeping,
+)
 from marquee.ledger.book.batches import Batch, BatchKind
 from marquee.ledger.book.entries import (
     Begin,
@@ -25,13 +39,18 @@ from marquee.ledger.book.entries import (
     CountDrift,
     Declare,
     Describe,
+    DestroyKey,
     EndStamping,
     Entry,
     Expose,
+    Forget,
+    Keep,
+    MarkErased,
     Reply,
     Report,
     RolloutKey,
     Stamp,
+    Suppress,
     Sweep,
     Turn,
 )
@@ -39,6 +58,10 @@ from marquee.ledger.book.rollouts import OpenRollout
 from marquee.ledger.book.tally import Tally
 from marquee.ledger.book.units import Units
 from marquee.ledger.store.bulk import Bulk
+
+_EXPIRED: Final = 2_000
+_REKEYED: Final = 500
+"""Rows of one slice of a sweep: each takes longer than a row that is only deleted."""
 
 
 def post(connection: Connection, bulk: Bulk, entries: Sequence[Entry], *, now: float | None = None) -> list[Reply]:
@@ -67,6 +90,8 @@ def post(connection: Connection, bulk: Bulk, entries: Sequence[Entry], *, now: f
     posting.count([(entry, reply) for entry, reply in pairs if isinstance(entry, Count)])
     posting.report([(entry, reply) for entry, reply in pairs if isinstance(entry, Report)])
     posting.drift(pairs)
+    posting.keep([(entry, reply) for entry, reply in pairs if isinstance(entry, Keep)])
+    posting.subjects(pairs)
     posting.turn([(entry, reply) for entry, reply in pairs if isinstance(entry, Turn)])
     posting.close([(entry, reply) for entry, reply in pairs if isinstance(entry, Close)])
     posting.sweep([(entry, reply) for entry, reply in pairs if isinstance(entry, Sweep)])
@@ -168,6 +193,25 @@ class _Posting:
         ):
             reply.duplicate = not is_new
 
+    def keep(self, entries: Sequence[tuple[Keep, Reply]]) -> None:
+        new = decisions.keep(self.connection, [entry for entry, _ in entries], self.now)
+        for (_, reply), is_new in zip(entries, new, strict=True):
+            reply.duplicate = not is_new
+
+    def subjects(self, entries: Iterable[tuple[Entry, Reply]]) -> None:
+        for entry, reply in entries:
+            match entry:
+                case Suppress():
+                    reply.changed, reply.revision = suppressing.change(
+                        self.connection, entry.model, entry.units, listed=entry.listed, now=self.now
+                    )
+                case MarkErased():
+                    forgetting.mark(self.connection, entry, self.now)
+                case DestroyKey():
+                    forgetting.destroy(self.connection, entry.subject_id)
+                case Forget():
+                    reply.changed = forgetting.forget(self.connection, entry.subject_id, self.now)
+
     def stamp(self, entries: Iterable[tuple[Stamp, Reply]]) -> None:
         for entry, reply in entries:
             rollout = self.found.get(entry.rollout)
@@ -187,6 +231,9 @@ class _Posting:
         for entry, reply in entries:
             reply.more = sweeping.sweep(self.connection, entry.limit, self.now)
             reply.more = drift.sweep(self.connection, self.now) or reply.more
+            reply.more = decisions.sweep(self.connection, min(entry.limit, _EXPIRED), self.now) or reply.more
+            if entry.ring is not None:
+                reply.more = subjects.rekey(self.connection, entry.ring, _REKEYED) or reply.more
 
 
 def _unit_numbers(group: ExposureGroup) -> tuple[int, ...]:

@@ -27,6 +27,9 @@ class Metrics:
         self.outcomes = Counter(
             "marquee_ledger_outcomes", "Outcomes by status and reason", ["status", "reason"], registry=self.registry
         )
+        self.erasures = Counter(
+            "marquee_ledger_erasures", "Keys of data subjects that were destroyed on request", registry=self.registry
+        )
         self.over_quota = Counter(
             "marquee_ledger_over_quota", "Requests over their sender's quota", ["role"], registry=self.registry
         )

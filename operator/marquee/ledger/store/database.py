@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -25,6 +26,7 @@ _CHECKPOINT_PAGES: Final = 16_000
 """64 MB: pages that many commits touch are copied into the database once."""
 _BUSY_MILLISECONDS: Final = 30_000
 _READERS: Final = 4
+_SCRUB_SECONDS: Final = 5.0
 
 
 class Database:
@@ -47,6 +49,18 @@ class Database:
         make = _sqlite_engine if self.is_sqlite else _postgres_engine
         self.writer: Engine = make(self.url, writes=True)
         self.reader: Engine = make(self.url, writes=False)
+
+    def scrub(self) -> bool:
+        """Let no older version of a row lie in SQLite's log; False: somebody reads an older state, so it must stay.
+
+        The database overwrites what is deleted (``secure_delete``), its log does not. PostgreSQL removes old versions
+        by itself (VACUUM), and this does nothing.
+        """
+        if not self.is_sqlite:
+            return True
+        with closing(sqlite3.connect(str(self.url.database), timeout=_SCRUB_SECONDS)) as connection:
+            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not busy
 
     def dispose(self) -> None:
         """Close all connections; the last one of SQLite writes its log back into the database."""
@@ -81,6 +95,7 @@ def _sqlite_engine(url: URL, *, writes: bool) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # a destroyed key must not lie in a free part of a page
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")
         connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         if not writes:
