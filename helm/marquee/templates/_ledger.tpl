@@ -46,6 +46,14 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if and .Values.audit.enabled (include "marquee.ledgerUrl" .) -}}true{{- end -}}
 {{- end -}}
 
+{{/* Service account and Role of those who answer data subjects, where there is one pod that they can be told of. */}}
+{{- define "marquee.privacyOfficer" -}}
+{{- $ledger := .Values.ledger -}}
+{{- if and .Values.rbac.userRoles $ledger.enabled (or .Values.audit.enabled (not $ledger.database.urlSecret)) -}}
+{{ include "marquee.fullname" . }}-privacy-officer
+{{- end -}}
+{{- end -}}
+
 {{/* The Secrets with the log's key and the author's: two, as neither process may have both. */}}
 {{- define "marquee.auditLogSecret" -}}
 {{ .Values.audit.logKeySecret | default (printf "%s-audit-log-key" (include "marquee.fullname" .)) }}
@@ -122,6 +130,12 @@ data:
 - {name: MARQUEE_LEDGER_EXPOSURES_PER_SECOND, value: {{ $ledger.quotas.exposuresPerSecond | quote }}}
 - {name: MARQUEE_LEDGER_OUTCOMES_PER_SECOND, value: {{ $ledger.quotas.outcomesPerSecond | quote }}}
 - {name: MARQUEE_LEDGER_BURST_SECONDS, value: {{ $ledger.quotas.burstSeconds | quote }}}
+{{- with include "marquee.privacyOfficer" . }}
+- {name: MARQUEE_LEDGER_PRIVACY_OFFICERS, value: {{ printf "%s:%s" $.Release.Namespace . | quote }}}
+{{- end }}
+{{- if and (not .keepsLog) (include "marquee.auditUrl" .) }}
+- {name: MARQUEE_LEDGER_AUDIT_URL, value: {{ include "marquee.auditUrl" . | quote }}}
+{{- end }}
 {{- if .keepsLog }}
 - {name: MARQUEE_LEDGER_AUDIT_PATH, value: /var/lib/marquee/audit}
 - {name: MARQUEE_LEDGER_AUDIT_KEYS_PATH, value: /etc/marquee/audit-log}

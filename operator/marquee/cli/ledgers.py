@@ -1,4 +1,4 @@
-"""A ledger at an address, for those who have a token for it: kubectl cannot pass one on, so these requests go directly."""
+"""A ledger at an address, for those who have a token for it: kubectl would not pass it on, so it is asked directly."""
 
 from __future__ import annotations
 

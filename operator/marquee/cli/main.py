@@ -28,7 +28,8 @@ _PEOPLE: Final = "marquee.cli.people"
 _TRAIN: Final = "marquee.cli.train"
 _RETRAIN: Final = "marquee.cli.retrain"
 _MODULES: Final = {
-    "subject": _PEOPLE, "erase": _PEOPLE, "suppress": _PEOPLE, "unsuppress": _PEOPLE, "drift": _DRIFT, "audit": _AUDIT, "why": _AUDIT, "train": _TRAIN, "fetch": _TRAIN,
+    "subject": _PEOPLE, "erase": _PEOPLE, "suppress": _PEOPLE, "unsuppress": _PEOPLE,
+    "drift": _DRIFT, "audit": _AUDIT, "why": _AUDIT, "train": _TRAIN, "fetch": _TRAIN,
     "retrain": _RETRAIN, "evaluate": _RETRAIN, "export": _RETRAIN,
 }  # fmt: skip
 """Where a command lives; the others are about rollouts."""

@@ -1,4 +1,4 @@
-"""Erasure of a data subject: nothing of it can be read any more, the log says so once, and no interruption undoes it."""
+"""Erasure of a data subject: nothing can be read any more, the log says so once, and no interruption undoes it."""
 
 from __future__ import annotations
 
