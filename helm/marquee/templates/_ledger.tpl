@@ -140,6 +140,11 @@ data:
 - {name: MARQUEE_LEDGER_AUDIT_PATH, value: /var/lib/marquee/audit}
 - {name: MARQUEE_LEDGER_AUDIT_KEYS_PATH, value: /etc/marquee/audit-log}
 - {name: MARQUEE_LEDGER_AUDIT_ORIGIN, value: {{ include "marquee.auditOrigin" . | quote }}}
+{{- with .Values.audit.witnesses }}
+- name: MARQUEE_LEDGER_AUDIT_WITNESSES
+  value: "{{ range $number, $one := . }}{{ if $number }},{{ end }}{{ $one.key }} {{ $one.url }}{{ end }}"
+- {name: MARQUEE_LEDGER_AUDIT_QUORUM, value: {{ $.Values.audit.quorum | quote }}}
+{{- end }}
 {{- end }}
 - {name: MARQUEE_LEDGER_DRAIN_SECONDS, value: "10"}
 - {name: MARQUEE_LEDGER_LOG_LEVEL, value: {{ $ledger.logLevel | quote }}}

@@ -21,8 +21,10 @@ from marquee.audit.envelope import read_envelope, require_author
 from marquee.audit.errors import BusyError, FormatError
 from marquee.audit.events import INSTALLATION, Event, Stamp, Subject
 from marquee.audit.heads import CHECKPOINT, COSIGNED
-from marquee.audit.keys import read_public
+from marquee.audit.keys import PublicKey, read_public
+from marquee.audit.notes import Checkpoint, Signature, SignedCheckpoint
 from marquee.audit.proving import prove
+from marquee.audit.recording import rotation_of
 from marquee.audit.statements import Statement, read_entry, read_stamp, write_entry
 from marquee.audit.tiles import WIDTH, check_entry_size, tile_at
 from marquee.audit.tree import StoredTree
@@ -42,6 +44,12 @@ class KeptLog:
         self.committer = committer
         self._clock = clock
         self._turn = threading.Lock()
+        self._cosigned = committer.log.cosigned()
+        self._gathered: dict[int, Sequence[Signature]] = {}
+        """Cosignatures of the newest checkpoint that somebody has cosigned."""
+        self.witnesses: Sequence[PublicKey] = ()
+        """Who is asked to cosign; none: proofs are given without waiting for anybody."""
+        self.quorum = 0
         self._full_bundle = lru_cache(_CACHED_BUNDLES)(self._read_full_bundle)
         self._authors = dict.fromkeys(self._last_authors())
 
@@ -101,7 +109,7 @@ class KeptLog:
         return await asyncio.to_thread(self._entries_of, model, index, limit)
 
     async def proofs(self, indices: Iterable[int]) -> str:
-        """Proofs against the newest checkpoint, which is waited for when it is not there yet.
+        """Proofs against the newest cosigned checkpoint, else the newest; each is waited for some seconds.
 
         Raises:
             IndexError: there is no such entry.
@@ -113,8 +121,8 @@ class KeptLog:
         kept = self.committer.log
         if not wanted or not 0 <= wanted[0] <= wanted[-1] < kept.size:
             raise IndexError(f"the log has {kept.size} entries")
-        for _ in range(_CHECKPOINT_POLLS):
-            if wanted[-1] < (head := kept.head).checkpoint.size:
+        for tries_left in reversed(range(_CHECKPOINT_POLLS)):
+            if (head := self._head_over(wanted[-1], waits=tries_left > 0)) is not None:
                 found = await asyncio.to_thread(lambda: [proof.text for proof in prove(kept.store, head, wanted)])
                 return "".join(found)
             await asyncio.sleep(_CHECKPOINT_POLL_SECONDS)
@@ -141,7 +149,37 @@ class KeptLog:
         keys = self.committer.log.keys.public
         lines = ["# from the ledger itself: compare it with what you were given by another way"]
         lines += [f"log {key.text}" for key in keys]
-        return "\n".join([*lines, *(f"author {text}" for text in self._authors), "quorum 0"]) + "\n"
+        lines += [f"author {text}" for text in self._authors]
+        lines += [f"witness {key.text}" for key in self.witnesses]
+        return "\n".join([*lines, f"quorum {self.quorum}"]) + "\n"
+
+    def keep_cosigned(self, checkpoint: Checkpoint, signatures: Sequence[Signature], quorum: int) -> None:
+        """Keep what witnesses said; with a quorum of them, proofs are given against it. Raises `StoreError`."""
+        known = self._gathered.get(checkpoint.size, ())
+        self._gathered = {checkpoint.size: [*known, *signatures]}
+        if len(self._gathered[checkpoint.size]) >= quorum:
+            self.committer.log.add_cosignatures(checkpoint, self._gathered[checkpoint.size])
+            self._cosigned = self.committer.log.cosigned()
+
+    @property
+    def cosigned_size(self) -> int:
+        """Entries in the newest checkpoint that witnesses have cosigned."""
+        return self._cosigned.checkpoint.size if self._cosigned is not None else 0
+
+    async def enter_rotation(self) -> int | None:
+        """After an opening with a new key: an entry that says so; its index. Raises `AuditError`."""
+        if (found := rotation_of(self.committer.log)) is None:
+            return None
+        event, subjects = found
+        since = self.committer.log.head.checkpoint.size
+        return await self.enter_own(event, subjects, lambda other: other == event, since)
+
+    def _head_over(self, index: int, *, waits: bool) -> SignedCheckpoint | None:
+        """What an entry can be proven against."""
+        if self._cosigned is not None and index < self._cosigned.checkpoint.size:
+            return self._cosigned
+        head = self.committer.log.head
+        return head if index < head.checkpoint.size and not (self.witnesses and waits) else None
 
     def _require_chained(self, model: str, sequence: int, previous: int | None) -> None:
         """Refuse an entry that names another one before it: by these links a model's entries are found."""

@@ -59,6 +59,12 @@ class Settings(BaseModel):
     audit_origin: str = Field(default="marquee", pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,199}$")
     """Name of the log and of its key. It stands in every checkpoint, so it stays as it is."""
 
+    audit_witnesses: tuple[str, ...] = ()
+    """Who is asked to cosign checkpoints: each a witness's public key, a space and its address; separated by commas."""
+
+    audit_quorum: int = Field(default=1, ge=1, le=64)
+    """So many of them must have cosigned a checkpoint before proofs are given against it."""
+
     audit_url: str = ""
     """Where the ledger is that keeps the log, when this one has the same database and no log: erasures are for that
     one. Empty: there is no other."""
@@ -102,9 +108,9 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> Settings:
     given: dict[str, object] = {
         name: value for name in Settings.model_fields if (value := environment.get(PREFIX + name.upper()))
     }
-    for name in ("operators", "privacy_officers"):
-        if isinstance(accounts := given.get(name), str):
-            given[name] = tuple(part.strip() for part in accounts.split(",") if part.strip())
+    for name in ("operators", "privacy_officers", "audit_witnesses"):
+        if isinstance(parts := given.get(name), str):
+            given[name] = tuple(part.strip() for part in parts.split(",") if part.strip())
     try:
         return Settings.model_validate(given)
     except ValidationError as error:

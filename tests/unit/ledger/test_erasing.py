@@ -23,7 +23,7 @@ from marquee.audit.verify_offline import verify
 from marquee.cli.main import main as cli
 from marquee.contract.assignment import unit_hash
 from marquee.contract.audit_paths import AUDIT_ENTRIES_PATH, AUDIT_POLICY_PATH, AUDIT_PROOFS_PATH
-from marquee.contract.privacy import PREDICTION_LOG_PATH
+from marquee.contract.privacy import ERASURES_PATH, PREDICTION_LOG_PATH
 from marquee.ledger.auditing import KeptLog
 from marquee.ledger.book.entries import DestroyKey, Entry, Forget, MarkErased, Reply
 from marquee.ledger.book.verifying import verify as verify_book
@@ -114,7 +114,9 @@ def test_every_model_that_knows_somebody(client: httpx.Client) -> None:
 )
 def test_a_request_that_names_nobody_or_too_much(client: httpx.Client, changes: dict[str, Any]) -> None:
     """Two names, none, a hash without its model, or a reason in words, which could name somebody in the log."""
-    assert People(client, LEAD).erase("ann", **changes).status_code == 422
+    given = {"unit": "ann", "model": LEAD} | changes
+    body = {name: value for name, value in given.items() if value is not None}
+    assert client.post(ERASURES_PATH, json=body).status_code == 422
 
 
 def test_what_the_log_says_can_be_proven(

@@ -87,6 +87,11 @@ class AuditCollector(Collector):
             "When a checkpoint was signed last since the start; 0: none was",
             value=counters.signed_at,
         )
+        yield GaugeMetricFamily(
+            "marquee_audit_cosigned_entries",
+            "Entries in the newest checkpoint that witnesses have cosigned",
+            value=self._audit.cosigned_size,
+        )
         yield CounterMetricFamily("marquee_audit_appended", "Entries since the start", value=counters.entries)
         yield CounterMetricFamily("marquee_audit_groups", "Durable writes of them", value=counters.groups)
         yield CounterMetricFamily(
