@@ -75,8 +75,9 @@ def test_a_receipt_and_its_proof(
 ) -> None:
     """Tells how to prove it, and what it names is there; a second time there is nothing any more."""
     churn = People(lead.http, "growth/churn")
-    churn.log("ann")
-    assert run(ledger, "erase", "--unit", "ann", "--yes", "--reason", "Objection") == Exit.DONE
+    churn.log("eve")
+    lead.log("eve")
+    assert run(ledger, "erase", "--unit", "eve", "--yes", "--reason", "Objection") == Exit.DONE
     out = capsys.readouterr().out
     assert "growth/churn: the key of 1 decisions is destroyed" in out
     assert "hmac-sha256:" in out
@@ -84,10 +85,10 @@ def test_a_receipt_and_its_proof(
     proof = tmp_path / "one.tlog-proof"
     assert main(["audit", "prove", "--entry", index, "--ledger-url", ledger.url, "--file", str(proof)]) == Exit.DONE
     assert f"entry {index}: 1 proofs are in" in capsys.readouterr().out
-    assert (lead.kept("ann"), churn.kept("ann")) == (0, 0)
-    assert run(ledger, "erase", "lead", "--unit", "ann", "--yes", "-o", "json") == Exit.DONE
+    assert (lead.kept("eve"), churn.kept("eve")) == (0, 0)
+    assert run(ledger, "erase", "lead", "--unit", "eve", "--yes", "-o", "json") == Exit.DONE
     assert json.loads(capsys.readouterr().out) == {"erased": []}
-    assert run(ledger, "erase", "--unit", "ann", "--yes") == Exit.DONE
+    assert run(ledger, "erase", "--unit", "eve", "--yes") == Exit.DONE
     assert capsys.readouterr().out == "nothing was kept of this person\n"
 
 

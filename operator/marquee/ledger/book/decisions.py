@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, exists, insert, select, text, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, text, tuple_, update
 
 from marquee.ledger.book import subjects as people
 from marquee.ledger.book import suppressing
@@ -23,6 +23,7 @@ _CHUNK: Final = 500
 FORGOTTEN_SECONDS: Final = 7 * DAY_SECONDS
 """So long a forgotten subject's pseudonym is remembered: longer than a pod's spool can hold decisions from before."""
 
+_COUNTED: Final = update(subjects).where(subjects.c.id == bindparam("subject")).values(decisions=bindparam("last"))
 _EXPIRED: Final = text(
     "DELETE FROM decisions WHERE (subject_id, number) IN "
     "(SELECT subject_id, number FROM decisions WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit) "
@@ -154,8 +155,7 @@ def _insert(
             )
         counted.append((subject.id, subject.decisions + len(mine)))
     connection.execute(insert(decisions), made)
-    for subject_id, last in sorted(counted):
-        connection.execute(update(subjects).where(subjects.c.id == subject_id).values(decisions=last))
+    connection.execute(_COUNTED, [{"subject": subject_id, "last": last} for subject_id, last in sorted(counted)])
 
 
 def _opened(key: bytes, model: str, row: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,12 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, text, update
 
 from marquee.ledger.book.sealing import KeyRing, new_key, seal, unseal
+from marquee.ledger.errors import SealBrokenError
 from marquee.ledger.store.subjects_schema import subject_models, subjects
 
+log = logging.getLogger(__name__)
+
+MASTER_IDS: Final = 256
 _CHUNK: Final = 500
 """Pseudonyms in one statement."""
 _INSERT_MODEL: Final = text(
@@ -103,16 +108,22 @@ def rekey(connection: Connection, ring: KeyRing, limit: int) -> bool:
     rows = select(subjects, subject_models.c.model).join(subject_models)
     chosen = rows.where(subjects.c.master_id.in_(old), live()).order_by(subjects.c.id).limit(limit)
     found = connection.execute(_locked(chosen, lock=True)).all()
+    moved = 0
     for row in found:
-        key = ring.unwrap(bytes(row.key), row.master_id)
-        given = _secrets(row.model, unit_of(row, key), ring, key)
-        connection.execute(update(subjects).where(subjects.c.id == row.id).values(**given))
-    return len(found) >= limit
+        try:
+            key = ring.unwrap(bytes(row.key), row.master_id)
+            given = _secrets(row.model, unit_of(row, key), ring, key)
+        except SealBrokenError as error:  # it stays as it is, and nothing else waits for it
+            log.error("a subject of %s stays under the master key %d: %s", row.model, row.master_id, error)
+            continue
+        moved += connection.execute(update(subjects).where(subjects.c.id == row.id).values(**given)).rowcount
+    return moved > 0 and len(found) >= limit
 
 
 def strangers(connection: Connection, ring: KeyRing) -> int:
     """Subjects whose master key is missing: nobody can find, read or forget them."""
-    is_strange = subjects.c.master_id.not_in(list(ring.masters)) & subjects.c.forgotten_at.is_(None)
+    missing = [master_id for master_id in range(MASTER_IDS) if master_id not in ring.masters]
+    is_strange = subjects.c.master_id.in_(missing) & subjects.c.forgotten_at.is_(None)
     return len(connection.execute(select(subjects.c.id).where(is_strange).limit(1_000)).all())
 
 
