@@ -94,6 +94,10 @@ class KeptLog:
         """
         return await asyncio.to_thread(self._enter_own, event, tuple(subjects), is_same, since)
 
+    async def own_since(self, since: int) -> list[tuple[int, Event]]:
+        """What the ledger itself has entered from an index on, the newest first. Raises `AuditError`."""
+        return await asyncio.to_thread(lambda: list(self._own_since(since)))
+
     async def entries(self, first: int | None, limit: int) -> AuditEntriesReply:
         """Entries in the order of the log, from an index on; the newest ones without. Raises `StoreError`."""
         return await asyncio.to_thread(self._entries, first, limit)

@@ -19,7 +19,7 @@ from marquee.audit.events import Event, Subject, SubjectErased
 from marquee.contract.privacy import Erased, ErasureGround
 from marquee.ledger.auditing import KeptLog
 from marquee.ledger.book import forgetting
-from marquee.ledger.book.entries import DestroyKey, Forget, MarkErased
+from marquee.ledger.book.entries import DestroyKey, Forget, MarkAgain, MarkErased, Promise
 from marquee.ledger.book.forgetting import Marked
 from marquee.ledger.book.sealing import KeyRing
 from marquee.ledger.committing import Committer
@@ -100,6 +100,40 @@ class Eraser:
                     log.error("an erasure waits: %s", error)
         return done
 
+    async def catch_up(self) -> int:
+        """Forget again whom an older copy of the database has brought back; how many that were.
+
+        The audit log has a commitment of each erasure, and a key that is back gives the same one.
+
+        Raises:
+            AuditError: the log cannot be read.
+            LedgerError: the database does not answer.
+
+        """
+        if self._audit is None:
+            return 0
+        done = await reading(self._database, forgetting.newest_done)
+        promises = {
+            event.commitment: Promise(index, event.concerned, event.actor, event.reason)
+            for index, event in await self._audit.own_since(done + 1)
+            if isinstance(event, SubjectErased)
+        }
+        if not promises:
+            return 0
+        found, after = dict[int, Promise](), 0
+        while after is not None:
+            some, after = await reading(
+                self._database, partial(forgetting.returned, ring=self._ring, promises=promises, after=after)
+            )
+            found |= some
+        await self._committer.submit(MarkAgain(found, max(one.entry for one in promises.values())))
+        if found:
+            log.warning(
+                "%d subjects that were erased are back, and are erased again: was a backup restored?", len(found)
+            )
+            await self.finish()
+        return len(found)
+
     @property
     def _ring(self) -> KeyRing:
         return KeyRing(self._masters())
@@ -115,7 +149,7 @@ class Eraser:
             await self._committer.submit(DestroyKey(subject_id))
             if not await asyncio.to_thread(self._database.scrub):
                 raise StoreUnavailableError("somebody reads an older state of the database, such as a backup")
-            forgotten = await self._committer.submit(Forget(subject_id))
+            forgotten = await self._committer.submit(Forget(subject_id, index))
         except (AuditError, LedgerError) as error:
             raise ErasurePendingError(_pending(commitment, error)) from error
         return Erased(model=marked.model, decisions=forgotten.changed, commitment=commitment, index=index)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from marquee.audit.errors import AuditError
 from marquee.contract.prediction import Verifier
 from marquee.ledger.access.apiserver import ApiServer, ApiServerReviewer, in_cluster
 from marquee.ledger.access.gate import Gate
@@ -172,6 +173,11 @@ async def _finishing(state: State) -> AsyncIterator[None]:
     """Finish erasures that something interrupted: at the start, and now and then."""
 
     async def finish() -> None:
+        try:
+            await state.eraser.finish()
+            await state.eraser.catch_up()
+        except (LedgerError, AuditError) as error:
+            log.error("it was not looked for erased subjects that an older database may have brought back: %s", error)
         while True:
             with suppress(LedgerError):  # it is logged where it happens, and there is another minute
                 await state.eraser.finish()

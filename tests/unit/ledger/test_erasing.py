@@ -230,7 +230,7 @@ def crashing(step: str) -> tuple[type, str, Callable[..., Any]]:
         scrub(self)
         raise CrashedError
 
-    return {
+    steps: dict[str, tuple[type, str, Callable[..., Any]]] = {
         "before the mark": (Committer, "submit", around(MarkErased, after=False)),
         "after the mark": (Committer, "submit", around(MarkErased, after=True)),
         "before the entry": (KeptLog, "enter_own", before_entry),
@@ -240,7 +240,8 @@ def crashing(step: str) -> tuple[type, str, Callable[..., Any]]:
         "after the scrubbing": (Database, "scrub", after_scrub),
         "before the rest": (Committer, "submit", around(Forget, after=False)),
         "after the rest": (Committer, "submit", around(Forget, after=True)),
-    }[step]
+    }
+    return steps[step]
 
 
 @pytest.mark.parametrize(
@@ -349,3 +350,24 @@ def test_a_ledger_without_the_log_does_not_erase(tmp_path: Path) -> None:
         assert "http://marquee-audit.marquee-system.svc:8090" in answer.json()["detail"]
         assert people.kept("ann") == 1
         assert http.get(f"{PREDICTION_LOG_PATH}/{LEAD}", params={"unit": "ann"}).status_code == 200
+
+
+def test_a_restored_backup_brings_nobody_back(tmp_path: Path) -> None:
+    """Whom the newer log calls erased is forgotten again, by what a key that is back gives, and the log says it once."""
+    settings = settings_of(tmp_path, **keeping_a_log(tmp_path))
+    with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http:
+        People(http, LEAD).log("ann", "bob", "carl")
+        assert len(People(http, LEAD).erase("bob").json()["erased"]) == 1
+    (tmp_path / "backup.db").write_bytes((tmp_path / "ledger.db").read_bytes())
+    with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http:
+        assert len(People(http, LEAD).erase("ann").json()["erased"]) == 1
+    (tmp_path / "ledger.db").write_bytes((tmp_path / "backup.db").read_bytes())
+    for _ in range(2):
+        with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http:
+            people, deadline = People(http, LEAD), time.monotonic() + 60
+            while people.kept("ann") and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert (people.kept("ann"), people.kept("bob"), people.kept("carl")) == (0, 0, 1)
+            assert len(erasures(http)) == 2
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM subjects WHERE key <> x''").fetchone() == (1,)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -177,6 +177,29 @@ class Forget:
     """Of a subject whose key is gone, the rest goes, and the mark."""
 
     subject_id: int
+    entry: int | None = None
+    """Index in the audit log of what says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkAgain:
+    """Subjects that were forgotten once, and are back since an older copy of the database was restored."""
+
+    promises: Mapping[int, Promise]
+    """By the id of their rows."""
+    newest: int
+    """Index of the newest entry about an erasure: none up to it is looked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the audit log says of an erasure."""
+
+    entry: int
+    model: str
+    actor: str
+    ground: str
+    unit: bytes = b""
 
 
 class Ending(StrEnum):
@@ -226,7 +249,7 @@ class Sweep:
 
 Entry = (
     Declare | Close | Begin | Turn | Stamp | EndStamping | Expose | Count | Report | Describe | CountDrift | Keep
-    | Suppress | MarkErased | DestroyKey | Forget | Sweep
+    | Suppress | MarkErased | MarkAgain | DestroyKey | Forget | Sweep
 )  # fmt: skip
 
 

@@ -7,19 +7,24 @@ key lies the entry in the audit log, which is not of the book: `marquee.ledger.e
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 import orjson
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, select, text, update
 
 from marquee.ledger.book import subjects as people
 from marquee.ledger.book import suppressing
-from marquee.ledger.book.entries import MarkErased
+from marquee.ledger.book.entries import Forget, MarkAgain, MarkErased, Promise
 from marquee.ledger.book.sealing import KeyRing, commitment
+from marquee.ledger.errors import SealBrokenError
 from marquee.ledger.store.schema import rollouts
-from marquee.ledger.store.subjects_schema import decisions, subject_models, subjects
+from marquee.ledger.store.subjects_schema import decisions, erasures, subject_models, subjects
 
+_DONE: Final = text("INSERT INTO erasures (entry) VALUES (:entry) ON CONFLICT DO NOTHING")
+_LOOKED_AT: Final = 5_000
+"""Rows of one step of a search."""
 _DESTROYED: Final = b""
 
 _BY_ROLLOUT: Final = tuple(
@@ -106,13 +111,58 @@ def destroy(connection: Connection, subject_id: int) -> None:
     connection.execute(update(subjects).where(this).values(key=_DESTROYED, unit=_DESTROYED))
 
 
-def forget(connection: Connection, subject_id: int, now: int) -> int:
+def forget(connection: Connection, entry: Forget, now: int) -> int:
     """Delete what nobody can read any more, and take the mark away; the number of decisions."""
-    this = (subjects.c.id == subject_id) & subjects.c.erasing.is_not(None) & (subjects.c.key == _DESTROYED)
+    this = (subjects.c.id == entry.subject_id) & subjects.c.erasing.is_not(None) & (subjects.c.key == _DESTROYED)
     values = {"erasing": None, "asked": None, "forgotten_at": now, "decisions": 0}
     if not connection.execute(update(subjects).where(this).values(**values)).rowcount:
         return 0
-    return connection.execute(delete(decisions).where(decisions.c.subject_id == subject_id)).rowcount
+    if entry.entry is not None:
+        connection.execute(_DONE, {"entry": entry.entry})
+    return connection.execute(delete(decisions).where(decisions.c.subject_id == entry.subject_id)).rowcount
+
+
+def newest_done(connection: Connection) -> int:
+    """Index of the newest entry of the audit log whose erasure this database has seen; -1: it has seen none."""
+    newest = connection.execute(select(func.max(erasures.c.entry))).scalar_one()
+    return -1 if newest is None else int(newest)
+
+
+def returned(
+    connection: Connection, ring: KeyRing, promises: Mapping[str, Promise], after: int
+) -> tuple[dict[int, Promise], int | None]:
+    """Those among some rows whose erasure was promised before, by their ids, and where to go on; None: at the end.
+
+    Args:
+        connection: that reads.
+        ring: master keys.
+        promises: by their commitments.
+        after: id of the last row that was looked at.
+
+    """
+    rows = select(subjects, subject_models.c.model).join(subject_models).where(subjects.c.id > after, people.live())
+    found, last = dict[int, Promise](), None
+    for number, row in enumerate(connection.execute(rows.order_by(subjects.c.id).limit(_LOOKED_AT)), start=1):
+        last = row.id if number == _LOOKED_AT else None
+        try:
+            key = ring.unwrap(bytes(row.key), row.master_id)
+            unit = people.unit_of(row, key)
+        except SealBrokenError:
+            continue
+        if (promise := promises.get(commitment(key, row.model, unit))) is not None:
+            found[row.id] = replace(promise, unit=unit)
+    return found, last
+
+
+def mark_again(connection: Connection, entry: MarkAgain) -> None:
+    """Mark rows whose erasure is in the audit log already."""
+    for subject_id, promise in entry.promises.items():
+        asked = orjson.dumps([promise.actor, promise.ground]).decode()
+        this = (subjects.c.id == subject_id) & people.live()
+        connection.execute(update(subjects).where(this).values(erasing=promise.entry, asked=asked))
+        _unlink(connection, promise.model, promise.unit)
+    if entry.newest >= 0:
+        connection.execute(_DONE, {"entry": entry.newest})
 
 
 def _remember(connection: Connection, of_model: int, entry: MarkErased, now: int) -> None:

@@ -45,6 +45,7 @@ from marquee.ledger.book.entries import (
     Expose,
     Forget,
     Keep,
+    MarkAgain,
     MarkErased,
     Reply,
     Report,
@@ -209,8 +210,10 @@ class _Posting:
                     forgetting.mark(self.connection, entry, self.now)
                 case DestroyKey():
                     forgetting.destroy(self.connection, entry.subject_id)
+                case MarkAgain():
+                    forgetting.mark_again(self.connection, entry)
                 case Forget():
-                    reply.changed = forgetting.forget(self.connection, entry.subject_id, self.now)
+                    reply.changed = forgetting.forget(self.connection, entry, self.now)
 
     def stamp(self, entries: Iterable[tuple[Stamp, Reply]]) -> None:
         for entry, reply in entries:

@@ -49,6 +49,12 @@ decisions: Final = Table(
     sqlite_with_rowid=False,
 )
 
+erasures: Final = Table(
+    "erasures",
+    metadata,
+    Column("entry", BigInteger, primary_key=True, autoincrement=False, doc="index in the audit log of what was done"),
+)
+
 suppressed: Final = Table(
     "suppressed",
     metadata,

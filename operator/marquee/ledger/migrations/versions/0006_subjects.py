@@ -57,6 +57,11 @@ def upgrade() -> None:
     )
     op.create_index("ix_decisions_expires_at", "decisions", ["expires_at"], unique=False)
     op.create_table(
+        "erasures",
+        sa.Column("entry", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("entry"),
+    )
+    op.create_table(
         "suppressed",
         sa.Column("model_id", sa.Integer(), nullable=False),
         sa.Column("unit", sa.LargeBinary(length=8), nullable=False),
@@ -70,6 +75,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them."""
     op.drop_table("suppressed")
+    op.drop_table("erasures")
     op.drop_index("ix_decisions_expires_at", table_name="decisions")
     op.drop_table("decisions")
     for name in ("forgotten_at", "erasing", "master_id", "model_id_pseudonym"):
