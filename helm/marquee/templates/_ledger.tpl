@@ -54,6 +54,10 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- end -}}
 
+{{- define "marquee.officerLabels" -}}
+{{ merge (dict "app.kubernetes.io/name" "marquee-privacy-officer") (include "marquee.labels" . | fromYaml) | toYaml }}
+{{- end -}}
+
 {{/* The Secrets with the log's key and the author's: two, as neither process may have both. */}}
 {{- define "marquee.auditLogSecret" -}}
 {{ .Values.audit.logKeySecret | default (printf "%s-audit-log-key" (include "marquee.fullname" .)) }}

@@ -353,7 +353,7 @@ def test_a_ledger_without_the_log_does_not_erase(tmp_path: Path) -> None:
 
 
 def test_a_restored_backup_brings_nobody_back(tmp_path: Path) -> None:
-    """Whom the newer log calls erased is forgotten again, by what a key that is back gives, and the log says it once."""
+    """Whom the newer log calls erased is forgotten again, by what a key that is back gives, without another entry."""
     settings = settings_of(tmp_path, **keeping_a_log(tmp_path))
     with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http:
         People(http, LEAD).log("ann", "bob", "carl")
