@@ -84,6 +84,7 @@ def _parsed(text: str) -> URL:
 def _sqlite_engine(url: URL, *, writes: bool) -> Engine:
     engine = create_engine(
         url,
+        hide_parameters=True,  # an error's text must not have a subject's hash
         pool_size=1 if writes else _READERS,
         max_overflow=0,
         connect_args={"isolation_level": None, "check_same_thread": False, "timeout": _BUSY_MILLISECONDS / 1_000},
@@ -111,6 +112,7 @@ def _sqlite_engine(url: URL, *, writes: bool) -> Engine:
 def _postgres_engine(url: URL, *, writes: bool) -> Engine:
     return create_engine(
         url,
+        hide_parameters=True,
         pool_size=1 if writes else _READERS,
         max_overflow=0,
         pool_pre_ping=not writes,  # the writer finds out by itself, and tries again
