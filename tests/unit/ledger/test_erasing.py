@@ -292,14 +292,25 @@ async def full_database(self: Committer, entry: Entry, records: int = 1) -> Repl
 _submit = Committer.submit
 
 
+def unwritable(self: Database) -> bool:
+    """As a disk that is full when SQLite's log is written back; of a database of its own."""
+    elsewhere = Database("sqlite:////nowhere/ledger.db")
+    assert self.is_sqlite
+    return _scrub(elsewhere)
+
+
+_scrub = Database.scrub
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "broken"),
     [
         (KeptLog, "_enter_own", full_log),
         (Committer, "submit", full_database),
         (Database, "scrub", lambda self: False),  # noqa: ARG005 - it is a method
+        (Database, "scrub", unwritable),
     ],
-    ids=["the log's disk is full", "the database's disk is full", "somebody reads an older state"],
+    ids=["the log's disk is full", "the database's disk is full", "somebody reads an older state", "not written back"],
 )
 def test_an_erasure_that_cannot_end_now(
     client: httpx.Client, kept: Ledger, monkeypatch: pytest.MonkeyPatch, kind: type, name: str, broken: Any

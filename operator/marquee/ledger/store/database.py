@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from marquee.ledger.errors import SettingsError
+from marquee.ledger.errors import SettingsError, StoreUnavailableError
 from marquee.ledger.store.bulk import Bulk, PostgresBulk, SqliteBulk
 from marquee.ledger.store.temporary import temporary_folder
 
@@ -55,12 +55,19 @@ class Database:
 
         The database overwrites what is deleted (``secure_delete``), its log does not. PostgreSQL removes old versions
         by itself (VACUUM), and this does nothing.
+
+        Raises:
+            StoreUnavailableError: the log cannot be written back, as on a full disk.
+
         """
         if not self.is_sqlite:
             return True
-        with closing(sqlite3.connect(str(self.url.database), timeout=_SCRUB_SECONDS)) as connection:
-            busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            return not busy
+        try:
+            with closing(sqlite3.connect(str(self.url.database), timeout=_SCRUB_SECONDS)) as connection:
+                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise StoreUnavailableError(f"SQLite's log cannot be written back: {error}") from error
+        return not busy
 
     def dispose(self) -> None:
         """Close all connections; the last one of SQLite writes its log back into the database."""
