@@ -39,9 +39,6 @@ LONGEST_RETENTION_DAYS: Final = 3_650
 Purpose = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 UnitHash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
 """The 8 bytes of `unit_hash` as hexadecimal digits."""
-ErasureGround = Literal["Request", "ConsentWithdrawn", "Objection", "NotNeeded", "Unlawful", "LegalDuty"]
-"""Why somebody is forgotten, as article 17(1) of the GDPR has it. No free text: it goes into the audit log, where no
-identifier may be."""
 LoggedValue = float | Annotated[str, StringConstraints(max_length=256)] | None
 
 
@@ -144,6 +141,11 @@ class SuppressionsReply(ContractModel):
     revision: int = Field(ge=0, description="grows with every change of the list; 0: it was never changed")
     units: tuple[UnitHash, ...] = Field(max_length=MAX_SUBJECTS)
     next: UnitHash | None = Field(default=None, description="the last hash of a page that is not the last")
+
+
+ErasureGround = Literal["Request", "ConsentWithdrawn", "Objection", "NotNeeded", "Unlawful", "LegalDuty"]
+"""Why somebody is forgotten, as article 17(1) of the GDPR has it. No free text: it goes into the audit log, where no
+identifier may be."""
 
 
 class ErasureRequest(ContractModel):
