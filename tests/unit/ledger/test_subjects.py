@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from marquee.contract.assignment import unit_hash
@@ -18,8 +22,9 @@ from marquee.ledger.access.gate import Gate
 from marquee.ledger.access.keys import ApiKeys, new_key
 from marquee.ledger.access.reviews import Review, ServiceAccounts
 from marquee.ledger.book import decisions as book
+from marquee.ledger.book import forgetting
 from marquee.ledger.book import subjects as people
-from marquee.ledger.book.entries import Keep, Sealable, Sweep
+from marquee.ledger.book.entries import DestroyKey, Forget, Keep, MarkErased, Sealable, Suppress, Sweep
 from marquee.ledger.book.posting import post
 from marquee.ledger.book.sealing import Binding, KeyRing, commitment, seal, unseal
 from marquee.ledger.book.sealing import new_key as new_subject_key
@@ -27,6 +32,7 @@ from marquee.ledger.errors import SealBrokenError
 from marquee.ledger.store.database import Database
 from marquee.ledger.store.migrating import migrate
 from marquee.ledger.store.subjects_schema import decisions, subjects
+from tests.support.examples import examples
 from tests.support.ledger import MASTER, Ledger, settings_of
 from tests.support.people import People, kind_of
 
@@ -321,6 +327,10 @@ class Book:
             page = book.read(connection, ring, "growth/lead", unit, after=(0, 0), limit=100, now=now)
             return len(page.decisions)
 
+    def marked(self) -> list[int]:
+        with self.database.reader.begin() as connection:
+            return forgetting.unfinished(connection)
+
     def count(self, table: Any) -> int:
         with self.database.reader.begin() as connection:
             return int(connection.execute(select(func.count()).select_from(table)).scalar_one())
@@ -375,6 +385,44 @@ def test_another_master_key_takes_over(own: Book) -> None:
         assert people.strangers(connection, old) == 3
 
 
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["keep", "keep", "suppress", "unsuppress", "erase", "sweep"]),
+        st.sampled_from([b"first001", b"first002", b"first003"]),
+        st.integers(1, 60 * DAY),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=examples(25))
+@given(STEPS)
+def test_a_subject_has_what_was_kept_and_neither_expired_nor_erased(steps: list[tuple[str, bytes, int]]) -> None:
+    """Whatever happens to whom in which order, and however long it takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        own, now = Book(f"sqlite:///{folder}/ledger.db"), NOW
+        kept: dict[bytes, list[int]] = defaultdict(list)
+        listed = set[bytes]()
+        for what, unit, later in steps:
+            now += later
+            if what == "keep":
+                own.keep(unit, at=now, ring=RING)
+                kept[unit] += [] if unit in listed else [now + 180 * DAY]
+            elif what == "erase":
+                own.post(MarkErased("growth/lead", unit, False, 0, "dpo", "Request", RING), now=now)
+                for subject_id in own.marked():
+                    own.post(DestroyKey(subject_id), Forget(subject_id), now=now)
+                kept[unit] = []
+            elif what == "sweep":
+                own.post(Sweep(limit=3), now=now)
+            else:
+                own.post(Suppress("growth/lead", [unit], what == "suppress"), now=now)
+                (listed.add if what == "suppress" else listed.discard)(unit)
+            for one in (b"first001", b"first002", b"first003"):
+                assert own.read(one, RING, now) == sum(expires > now for expires in kept[one])
+        own.database.dispose()
+
+
 def test_seals() -> None:
     """Another key, place or byte is found; a commitment is another for each subject and each model."""
     key, binding = new_subject_key(), Binding("growth/lead", "v1", 5, 1)
@@ -400,9 +448,9 @@ def test_seals() -> None:
 
 def test_a_missing_master_key_is_said_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody could find, read or erase its subjects."""
-    settings = settings_of(tmp_path)
-    with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False) as http:
+    own = settings_of(tmp_path)
+    with Ledger(own) as ledger, httpx.Client(base_url=ledger.url, trust_env=False) as http:
         People(http, "growth/lead").log("ann")
     (tmp_path / "prediction-keys" / "7").rename(tmp_path / "prediction-keys" / "8")
-    with Ledger(settings):
+    with Ledger(own):
         assert "the master key of 1 or more subjects is missing" in caplog.text
