@@ -120,7 +120,8 @@ class Eraser:
         }
         if not promises:
             return 0
-        found, after = dict[int, Promise](), 0
+        found = dict[int, Promise]()
+        after: int | None = 0
         while after is not None:
             some, after = await reading(
                 self._database, partial(forgetting.returned, ring=self._ring, promises=promises, after=after)
