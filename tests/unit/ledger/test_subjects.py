@@ -395,7 +395,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=examples(25))
+@settings(max_examples=examples(12))
 @given(STEPS)
 def test_a_subject_has_what_was_kept_and_neither_expired_nor_erased(steps: list[tuple[str, bytes, int]]) -> None:
     """Whatever happens to whom in which order, and however long it takes."""
