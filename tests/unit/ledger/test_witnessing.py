@@ -83,7 +83,7 @@ def test_a_quorum_of_witnesses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_without_a_quorum_a_proof_has_the_logs_word_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A witness that does not know the log refuses; entries and proofs are given all the same, after a wait."""
     monkeypatch.setattr(witnessing, "ASK_SECONDS", 0.02)
-    monkeypatch.setattr("marquee.ledger.auditing._CHECKPOINT_POLLS", 20)
+    monkeypatch.setattr("marquee.ledger.auditing._CHECKPOINT_POLLS", 4)
     with witness(tmp_path / "w", WITNESSES[0], NEXT_KEY) as line:
         settings = settings_of(tmp_path, **keeping_a_log(tmp_path), audit_witnesses=(line,))
         with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=60) as http:
