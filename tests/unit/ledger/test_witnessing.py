@@ -41,11 +41,13 @@ def witness(folder: Path, key: PrivateKey, log: PrivateKey = LOG_KEY) -> Iterato
     command += [part for name in ("key", "logs", "state") for part in (f"--{name}", str(folder / name))]
     environment = os.environ | {"PYTHONPATH": "operator"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stderr is not None
-        found = re.search(r"listening on port (\d+)", process.stderr.readline())
-        assert found
-        yield f"{key.public.text} http://127.0.0.1:{found[1]}"
-        process.kill()
+        try:
+            assert process.stderr is not None
+            found = re.search(r"listening on port (\d+)", process.stderr.readline())
+            assert found
+            yield f"{key.public.text} http://127.0.0.1:{found[1]}"
+        finally:
+            process.kill()
 
 
 def await_cosigned(ledger: Ledger, size: int) -> None:
@@ -88,7 +90,9 @@ def test_without_a_quorum_a_proof_has_the_logs_word_alone(tmp_path: Path, monkey
         settings = settings_of(tmp_path, **keeping_a_log(tmp_path), audit_witnesses=(line,))
         with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=60) as http:
             Author(http).append(1)
-            proof = http.get(AUDIT_PROOFS_PATH, params={"index": 0})
+            deadline = time.monotonic() + 60
+            while (proof := http.get(AUDIT_PROOFS_PATH, params={"index": 0})).status_code == 503:
+                assert time.monotonic() < deadline, proof.text
             assert proof.status_code == 200
             assert proof.text.count("\u2014 ") == 1
             audit = ledger.running.state.audit
