@@ -46,6 +46,18 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- if and .Values.audit.enabled (include "marquee.ledgerUrl" .) -}}true{{- end -}}
 {{- end -}}
 
+{{/* Service account and Role of those who answer data subjects, where there is one pod that they can be told of. */}}
+{{- define "marquee.privacyOfficer" -}}
+{{- $ledger := .Values.ledger -}}
+{{- if and .Values.rbac.userRoles $ledger.enabled (or .Values.audit.enabled (not $ledger.database.urlSecret)) -}}
+{{ include "marquee.fullname" . }}-privacy-officer
+{{- end -}}
+{{- end -}}
+
+{{- define "marquee.officerLabels" -}}
+{{ merge (dict "app.kubernetes.io/name" "marquee-privacy-officer") (include "marquee.labels" . | fromYaml) | toYaml }}
+{{- end -}}
+
 {{/* The Secrets with the log's key and the author's: two, as neither process may have both. */}}
 {{- define "marquee.auditLogSecret" -}}
 {{ .Values.audit.logKeySecret | default (printf "%s-audit-log-key" (include "marquee.fullname" .)) }}
@@ -122,10 +134,21 @@ data:
 - {name: MARQUEE_LEDGER_EXPOSURES_PER_SECOND, value: {{ $ledger.quotas.exposuresPerSecond | quote }}}
 - {name: MARQUEE_LEDGER_OUTCOMES_PER_SECOND, value: {{ $ledger.quotas.outcomesPerSecond | quote }}}
 - {name: MARQUEE_LEDGER_BURST_SECONDS, value: {{ $ledger.quotas.burstSeconds | quote }}}
+{{- with include "marquee.privacyOfficer" . }}
+- {name: MARQUEE_LEDGER_PRIVACY_OFFICERS, value: {{ printf "%s:%s" $.Release.Namespace . | quote }}}
+{{- end }}
+{{- if and (not .keepsLog) (include "marquee.auditUrl" .) }}
+- {name: MARQUEE_LEDGER_AUDIT_URL, value: {{ include "marquee.auditUrl" . | quote }}}
+{{- end }}
 {{- if .keepsLog }}
 - {name: MARQUEE_LEDGER_AUDIT_PATH, value: /var/lib/marquee/audit}
 - {name: MARQUEE_LEDGER_AUDIT_KEYS_PATH, value: /etc/marquee/audit-log}
 - {name: MARQUEE_LEDGER_AUDIT_ORIGIN, value: {{ include "marquee.auditOrigin" . | quote }}}
+{{- with .Values.audit.witnesses }}
+- name: MARQUEE_LEDGER_AUDIT_WITNESSES
+  value: "{{ range $number, $one := . }}{{ if $number }},{{ end }}{{ $one.key }} {{ $one.url }}{{ end }}"
+- {name: MARQUEE_LEDGER_AUDIT_QUORUM, value: {{ $.Values.audit.quorum | quote }}}
+{{- end }}
 {{- end }}
 - {name: MARQUEE_LEDGER_DRAIN_SECONDS, value: "10"}
 - {name: MARQUEE_LEDGER_LOG_LEVEL, value: {{ $ledger.logLevel | quote }}}

@@ -234,10 +234,11 @@ class Overridden(Event):
 
 
 class SubjectErased(Event):
-    """The key of a data subject was destroyed; old proofs still verify."""
+    """The key of a data subject is destroyed next, by the ledger; old proofs still verify."""
 
     KIND = "subject-erased/v1"
-    commitment: Commitment
+    commitment: Commitment = Field(description="HMAC under the subject's own key: with the key, its meaning is gone")
+    concerned: ModelKey = Field(default=INSTALLATION, description="the model that knew the subject")
 
 
 class Failed(Event):

@@ -119,6 +119,12 @@ class AuditLog:
         finally:
             self._lock.release()
 
+    def models(self) -> list[str]:
+        """Those that have entries. Raises `StoreError`."""
+        with self._lock:
+            self._require_whole()
+            return list(self._sequences.models())
+
     def entry(self, index: int) -> bytes:
         """An entry, also one that is in no checkpoint yet. Raises `StoreError`, and IndexError where there is none."""
         with self._lock:

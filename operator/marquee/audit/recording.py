@@ -16,6 +16,7 @@ from marquee.audit.committing import Committer
 from marquee.audit.errors import AuditError, BusyError, FormatError, SequenceGapError, SequenceReusedError
 from marquee.audit.events import INSTALLATION, Event, KeyRotated, Stamp, Subject
 from marquee.audit.keys import PrivateKey, describe
+from marquee.audit.log import AuditLog
 from marquee.audit.statements import Statement, read_entry, write_entry
 
 
@@ -26,6 +27,18 @@ class Receipt:
     model: str
     sequence: int
     index: int
+
+
+def rotation_of(audit_log: AuditLog) -> tuple[KeyRotated, list[Subject]] | None:
+    """What is to be entered of an opening with a new key; None when the newest checkpoint has its signature."""
+    signers = [key.public for key in audit_log.keys.signers]
+    signatures = audit_log.head.signatures
+    new = [key for key in signers if not any(signature.is_by(key) for signature in signatures)]
+    if not new:
+        return None
+    old = [key for key in audit_log.keys.public if any(signature.is_by(key) for signature in signatures)]
+    event = KeyRotated(actor="marquee", retired=describe(old), successor=describe(new))
+    return event, [Subject(name=f"key/{key.name}", sha256=sha256(key.raw).hexdigest()) for key in new]
 
 
 class Recorder:
@@ -82,16 +95,8 @@ class Recorder:
 
     def record_rotation(self) -> Receipt | None:
         """After an opening with a new key: an entry that says so. None when the newest checkpoint has its signature."""
-        audit_log = self._committer.log
-        signers = [key.public for key in audit_log.keys.signers]
-        signatures = audit_log.head.signatures
-        new = [key for key in signers if not any(signature.is_by(key) for signature in signatures)]
-        if not new:
-            return None
-        old = [key for key in audit_log.keys.public if any(signature.is_by(key) for signature in signatures)]
-        event = KeyRotated(actor="marquee", retired=describe(old), successor=describe(new))
-        subjects = [Subject(name=f"key/{key.name}", sha256=sha256(key.raw).hexdigest()) for key in new]
-        return self.record(INSTALLATION, event, subjects)
+        found = rotation_of(self._committer.log)
+        return None if found is None else self.record(INSTALLATION, *found)
 
     def _turn_of(self, model: str) -> threading.Lock:
         with self._lock:

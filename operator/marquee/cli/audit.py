@@ -16,7 +16,7 @@ from marquee.cli.problems import ClusterProblem
 from marquee.cli.saying import say, show
 from marquee.cli.screen import clean, screen_of
 from marquee.cli.why import Why, in_words
-from marquee.contract.audit_paths import MAX_AUDIT_ENTRIES
+from marquee.contract.audit_paths import AUDIT_PROOFS_PATH, MAX_AUDIT_ENTRIES
 
 _TAIL: Final = 10
 
@@ -44,7 +44,9 @@ class Audit:
         tail.add_argument("-o", "--output", choices=("json",), help="whole entries, one a line, for programs")
         tail.set_defaults(carry_out=_tail)
         prove = commands.add_parser("prove", help="fetch proofs of a model's entries, for `verify`", allow_abbrev=False)
-        prove.add_argument("name", type=resource_name, metavar="NAME", help="name of the MarketingModel")
+        which = prove.add_mutually_exclusive_group(required=True)
+        which.add_argument("name", nargs="?", type=resource_name, metavar="NAME", help="name of the MarketingModel")
+        which.add_argument("--entry", type=_index, metavar="INDEX", help="one entry, whatever it is about")
         prove.add_argument("--first", type=_count, default=1, metavar="N", help="from its n-th entry on (default: 1)")
         prove.add_argument("--file", type=Path, metavar="FILE", help="write there instead of to standard output")
         prove.add_argument("-o", "--output", choices=("json",), help="model, number of proofs and their text, as JSON")
@@ -72,8 +74,17 @@ def _verify(arguments: argparse.Namespace) -> int:
     except (verify_offline.NotProven, OSError) as problem:
         say(f"NOT PROVEN: {problem}")
         return Exit.FAILED
-    print("\n".join(words))
+    print("\n".join([*words, *_erasures(arguments.path)]))
     return _verify_verdicts(arguments.path) if arguments.verdicts else Exit.DONE
+
+
+def _erasures(path: Path) -> list[str]:
+    """Words on entries about data subjects, where the packages that read entries are there."""
+    if path.is_dir():
+        return []
+    from marquee.cli.erased import explained
+
+    return list(explained(path))
 
 
 def _verify_verdicts(path: Path) -> int:
@@ -120,8 +131,12 @@ def _line(entry: Logged) -> str:
 
 def _prove(arguments: argparse.Namespace) -> int:
     kubectl = kubectl_of(arguments)
-    model = f"{kubectl.namespace()}/{arguments.name}"
-    text = proofs_of(source_of(arguments, kubectl), model, arguments.first)
+    source = source_of(arguments, kubectl)
+    if arguments.entry is not None:
+        model, text = f"entry {arguments.entry}", source.get(f"{AUDIT_PROOFS_PATH}?index={arguments.entry}")
+    else:
+        model = f"{kubectl.namespace()}/{arguments.name}"
+        text = proofs_of(source, model, arguments.first)
     count = proofs_in(text)
     if arguments.output:
         text = json.dumps({"model": model, "first": arguments.first, "count": count, "proofs": text}) + "\n"
@@ -137,6 +152,10 @@ def _prove(arguments: argparse.Namespace) -> int:
         f"marquee audit verify {arguments.file} --trust POLICY"
     )
     return Exit.DONE
+
+
+def _index(text: str) -> int:
+    return 0 if text == "0" else _count(text)
 
 
 def _count(text: str) -> int:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from marquee.cli.exits import Exit
 from marquee.cli.kubectl import add_options, kubectl_of
+from marquee.cli.ledgers import add_door
 from marquee.cli.problems import ClusterProblem
 from marquee.cli.saying import show
 from marquee.cli.screen import screen_of
-
-_URL: Final = "MARQUEE_LEDGER_URL"
-_TOKEN: Final = "MARQUEE_LEDGER_TOKEN_FILE"  # noqa: S105 - a variable's name
 
 
 class Drift:
@@ -33,19 +29,7 @@ class Drift:
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""
         add_options(parser)
-        parser.add_argument(
-            "--ledger",
-            metavar="URL",
-            default=os.environ.get(_URL) or "http://127.0.0.1:8090",
-            help=f"address of the ledger (default: ${_URL}, else http://127.0.0.1:8090)",
-        )
-        parser.add_argument(
-            "--token-file",
-            metavar="FILE",
-            type=Path,
-            default=os.environ.get(_TOKEN) or None,
-            help=f"file of an API key with the role statistics (default: ${_TOKEN})",
-        )
+        add_door(parser, "statistics")
         parser.add_argument("-o", "--output", choices=["table", "json"], default="table", help="default: table")
         parser.add_argument("--all", action="store_true", help="all features, not only the ten that differ most")
 

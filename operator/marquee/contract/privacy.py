@@ -7,7 +7,7 @@ under a key of the subject's own, which an erasure destroys.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
@@ -119,7 +119,6 @@ class Subjects(ContractModel):
 
     units: tuple[UnitName, ...] = Field(default=(), max_length=MAX_SUBJECTS)
     unit_hashes: tuple[UnitHash, ...] = Field(default=(), max_length=MAX_SUBJECTS)
-    reason: Annotated[str, StringConstraints(max_length=200)] = ""
 
     @model_validator(mode="after")
     def _somebody(self) -> Subjects:
@@ -147,6 +146,11 @@ class SuppressionsReply(ContractModel):
     next: UnitHash | None = Field(default=None, description="the last hash of a page that is not the last")
 
 
+ErasureGround = Literal["Request", "ConsentWithdrawn", "Objection", "NotNeeded", "Unlawful", "LegalDuty"]
+"""Why somebody is forgotten, as article 17(1) of the GDPR has it. No free text: it goes into the audit log, where no
+identifier may be."""
+
+
 class ErasureRequest(ContractModel):
     """``POST /v1/erasures``: forget somebody, for one model or for all that the sender answers for."""
 
@@ -154,7 +158,7 @@ class ErasureRequest(ContractModel):
     unit_hash: UnitHash | None = Field(default=None, description="of one model's subject; then name the model")
     model: ModelPath | None = None
     suppress: bool = Field(default=True, description="whether the subject is suppressed from now on too")
-    reason: Annotated[str, StringConstraints(max_length=200)] = ""
+    reason: ErasureGround = "Request"
 
     @model_validator(mode="after")
     def _one_subject(self) -> ErasureRequest:

@@ -3,6 +3,7 @@
 ::
 
     http        routes, one module each           reads requests, answers problems
+    erasing     a subject's key and its entry      mark, enter, destroy, forget
     intake      from a request to entries         prediction ids, clocks; pure
     committing  many entries, one commit          the thread that writes
     access      who is asking, how much they may  tokens, API keys, quotas

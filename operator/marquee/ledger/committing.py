@@ -19,7 +19,14 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from marquee.ledger.book.entries import Entry, Reply
 from marquee.ledger.book.posting import post
-from marquee.ledger.errors import BusyError, LedgerError, RejectedError, StoreUnavailableError, UnwritableError
+from marquee.ledger.errors import (
+    BusyError,
+    LedgerError,
+    RejectedError,
+    SealBrokenError,
+    StoreUnavailableError,
+    UnwritableError,
+)
 from marquee.ledger.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -150,7 +157,7 @@ class Committer:
                 if not remaining:
                     log.error("the book could not be written: %s", error.orig)
                     raise StoreUnavailableError(_TRY_AGAIN) from error
-            except RejectedError:
+            except (RejectedError, SealBrokenError):
                 raise
             except Exception as error:
                 self.counters.failures += 1

@@ -8,6 +8,8 @@
     ├── StoreUnavailableError   the database does not answer; nothing was acknowledged
     ├── BusyError               too much waits to be written; nothing was taken
     ├── UnwritableError         an entry that nobody foresaw; the log says why
+    ├── SealBrokenError         what is kept of a subject cannot be read: a key is missing, or something was changed
+    ├── ErasurePendingError     a subject is marked, and its erasure will be finished when the reason is gone
     ├── ModelsUnavailableError  the cluster's API server cannot be asked for a MarketingModel
     ├── ModelNotJudgedError     a MarketingModel that Marquee rolls out itself, or that asks nothing
     └── RejectedError           an entry contradicts what the book says
@@ -46,6 +48,14 @@ class BusyError(LedgerError):
 
 class UnwritableError(LedgerError):
     """An entry could not be written for a reason that nobody foresaw: a mistake in the ledger."""
+
+
+class SealBrokenError(LedgerError):
+    """A master key is missing or another one, or what is kept of a subject was changed."""
+
+
+class ErasurePendingError(LedgerError):
+    """An erasure could not be finished now; the subject is marked, and the ledger finishes it by itself."""
 
 
 class ModelsUnavailableError(LedgerError):

@@ -21,6 +21,7 @@ from marquee.audit.store.posix import FolderStore
 from marquee.ledger.auditing import KeptLog
 from marquee.ledger.errors import SettingsError
 from marquee.ledger.settings import Settings
+from marquee.ledger.witnessing import Witnessing, read_witnesses
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,23 @@ async def keeping(settings: Settings) -> AsyncIterator[KeptLog | None]:
     if settings.audit_path is None:
         yield None
         return
+    witnesses = read_witnesses(settings.audit_witnesses)
+    if witnesses and settings.audit_quorum > len(witnesses):
+        raise SettingsError(f"MARQUEE_LEDGER_AUDIT_QUORUM: {settings.audit_quorum} of {len(witnesses)} witnesses")
     committer = await asyncio.to_thread(_open, settings.audit_path, settings)
     committer.start()
+    asking: asyncio.Task[None] | None = None
     try:
-        yield KeptLog(committer)
+        kept = KeptLog(committer)
+        await _tell_of_new_key(kept)
+        if witnesses:
+            kept.witnesses, kept.quorum = [one.key for one in witnesses], settings.audit_quorum
+            asking = asyncio.create_task(Witnessing(kept, witnesses, settings.audit_quorum).run())
+        yield kept
     finally:
+        if asking is not None:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
         try:
             await asyncio.to_thread(committer.stop)
         except AuditError as error:  # all that was acknowledged is on the disk; the next start signs it
@@ -74,6 +87,14 @@ def check(settings: Settings) -> Report:
     except AuditError as error:
         raise SettingsError(f"the audit log cannot be read: {error}") from error
     return report
+
+
+async def _tell_of_new_key(kept: KeptLog) -> None:
+    try:
+        if (index := await kept.enter_rotation()) is not None:
+            log.info("another key signs the audit log from here on: entry %d", index)
+    except AuditError as error:  # the next start tries again, until a checkpoint has the new key's signature
+        log.error("that another key signs the audit log could not be entered: %s", error)
 
 
 def _open(path: Path, settings: Settings) -> Committer:

@@ -7,13 +7,14 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
+from marquee.audit.errors import AuditError
 from marquee.contract.prediction import Verifier
 from marquee.ledger.access.apiserver import ApiServer, ApiServerReviewer, in_cluster
 from marquee.ledger.access.gate import Gate
@@ -24,7 +25,10 @@ from marquee.ledger.access.quotas import Quota, Quotas
 from marquee.ledger.access.reviews import ServiceAccounts
 from marquee.ledger.access.senders import Authenticator, Everybody, Role
 from marquee.ledger.book.entries import Sweep
+from marquee.ledger.book.sealing import KeyRing
+from marquee.ledger.book.subjects import strangers
 from marquee.ledger.committing import Committer
+from marquee.ledger.erasing import Eraser
 from marquee.ledger.errors import LedgerError, SettingsError
 from marquee.ledger.http.app import MAX_URL_BYTES, application
 from marquee.ledger.http.metrics import Metrics
@@ -33,6 +37,7 @@ from marquee.ledger.keeping import keeping
 from marquee.ledger.settings import Settings
 from marquee.ledger.store.database import Database
 from marquee.ledger.store.migrating import migrate
+from marquee.ledger.store.reading import reading
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +100,7 @@ async def running(
     try:
         await asyncio.to_thread(migrate, database)
         async with _committing(database) as committer, keeping(settings) as audit:
+            await _warn_of_strangers(database, keys)
             state = State(
                 database=database,
                 committer=committer,
@@ -104,9 +110,11 @@ async def running(
                 verifier=Verifier(keys.get),
                 metrics=Metrics(committer, audit),
                 models=models or Models(server),
+                eraser=Eraser(database, committer, keys.all, audit),
                 audit=audit,
+                audit_url="" if audit else settings.audit_url,
             )
-            async with _listening(state, settings) as port, _sweeping(committer):
+            async with _listening(state, settings) as port, _sweeping(committer, keys), _finishing(state):
                 yield Running(state, port)
     finally:
         database.dispose()
@@ -146,23 +154,57 @@ async def _listening(state: State, settings: Settings) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def _sweeping(committer: Committer) -> AsyncIterator[None]:
+async def _sweeping(committer: Committer, keys: MasterKeys) -> AsyncIterator[None]:
     """Now and then, throw away what is not needed any more."""
 
     async def sweep() -> None:
         while True:
             more = False
             with suppress(LedgerError):  # it is logged where it happens, and there is another minute
-                more = (await committer.submit(Sweep())).more
+                more = (await committer.submit(Sweep(ring=KeyRing(keys.all())))).more
             await asyncio.sleep(_SWEEP_PAUSE_SECONDS if more else SWEEP_SECONDS)
 
-    task = asyncio.create_task(sweep())
+    async with _beside(sweep()):
+        yield
+
+
+@asynccontextmanager
+async def _finishing(state: State) -> AsyncIterator[None]:
+    """Finish erasures that something interrupted: at the start, and now and then."""
+
+    async def finish() -> None:
+        try:
+            await state.eraser.finish()
+            await state.eraser.catch_up()
+        except (LedgerError, AuditError) as error:
+            log.error("it was not looked for erased subjects that an older database may have brought back: %s", error)
+        while True:
+            with suppress(LedgerError):  # it is logged where it happens, and there is another minute
+                await state.eraser.finish()
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    if state.audit_url:  # the ledger that keeps the log does it
+        yield
+        return
+    async with _beside(finish()):
+        yield
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+async def _warn_of_strangers(database: Database, keys: MasterKeys) -> None:
+    ring = KeyRing(keys.all())
+    if count := await reading(database, lambda connection: strangers(connection, ring)):
+        log.error("the master key of %d or more subjects is missing: they can be neither read nor forgotten", count)
 
 
 def _api_server(settings: Settings) -> ApiServer | None:
@@ -188,7 +230,8 @@ def _authenticator(settings: Settings, server: ApiServer | None) -> Authenticato
     keys = ApiKeys(settings.api_keys_path) if settings.api_keys_path else None
     accounts = None
     if settings.service_accounts and server is not None:
-        accounts = ServiceAccounts(ApiServerReviewer(server), frozenset(settings.operators))
+        operators, officers = frozenset(settings.operators), frozenset(settings.privacy_officers)
+        accounts = ServiceAccounts(ApiServerReviewer(server), operators, officers)
     return Gate(keys, accounts)
 
 

@@ -46,6 +46,9 @@ class Settings(BaseModel):
     operators: tuple[Account, ...] = ("marquee-system:marquee",)
     """``namespace:name`` of the service accounts that declare rollouts and read statistics, separated by commas."""
 
+    privacy_officers: tuple[Account, ...] = ()
+    """The same of those that answer data subjects: they read what is kept of one, suppress and erase."""
+
     audit_path: Path | None = None
     """Folder of the audit log, on a volume of this pod alone: a log has one writer. None: this ledger keeps no log."""
 
@@ -55,6 +58,16 @@ class Settings(BaseModel):
 
     audit_origin: str = Field(default="marquee", pattern=r"^[A-Za-z0-9][A-Za-z0-9./_-]{0,199}$")
     """Name of the log and of its key. It stands in every checkpoint, so it stays as it is."""
+
+    audit_witnesses: tuple[str, ...] = ()
+    """Who is asked to cosign checkpoints: each a witness's public key, a space and its address; separated by commas."""
+
+    audit_quorum: int = Field(default=1, ge=1, le=64)
+    """So many of them must have cosigned a checkpoint before proofs are given against it."""
+
+    audit_url: str = ""
+    """Where the ledger is that keeps the log, when this one has the same database and no log: erasures are for that
+    one. Empty: there is no other."""
 
     unauthenticated: bool = False
     """Let everybody do everything. Only on a loopback address: for tests and a laptop."""
@@ -95,8 +108,9 @@ def settings_from(environment: Mapping[str, str] = os.environ) -> Settings:
     given: dict[str, object] = {
         name: value for name in Settings.model_fields if (value := environment.get(PREFIX + name.upper()))
     }
-    if isinstance(operators := given.get("operators"), str):
-        given["operators"] = tuple(part.strip() for part in operators.split(",") if part.strip())
+    for name in ("operators", "privacy_officers", "audit_witnesses"):
+        if isinstance(parts := given.get(name), str):
+            given[name] = tuple(part.strip() for part in parts.split(",") if part.strip())
     try:
         return Settings.model_validate(given)
     except ValidationError as error:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from localcluster import keda, trainer
+from localcluster.errors import CommandFailed
 from localcluster.gateway import crds
 from localcluster.stages import Stages
 from tests.api.helm.installation import install, operator_process
@@ -159,6 +160,33 @@ def test_auditors_may_ask_the_log_and_no_other_service(simulated: SimulatedClust
     assert may("get", "marquee-ledger:8090")
     assert not may("create", "marquee-ledger:8090")
     assert not may("get", "marquee-metrics:8081")
+
+
+def test_privacy_officers_get_a_token_that_the_ledger_knows(simulated: SimulatedCluster) -> None:
+    """As docs/privacy.md says: of one service account, for the ledger; by the API server's own answers."""
+    plane, namespace = simulated.plane, "officers"
+    plane.kubectl("create", "namespace", namespace)
+    bodies = [body for body in chart.render(namespace=namespace) if body["metadata"]["name"].endswith("-officer")]
+    assert {body["kind"] for body in bodies} == {"ServiceAccount", "Role"}
+    for body in bodies:
+        plane.kubectl("create", "-f", "-", input=json.dumps(body))
+    plane.kubectl("create", "rolebinding", "dora", "--role=marquee-privacy-officer", "--user=dora", "-n", namespace)
+    as_dora = ("-n", namespace, "--as=dora")
+    token = plane.kubectl("create", "token", "marquee-privacy-officer", "--audience", "marquee-ledger", *as_dora)
+    review = {
+        "apiVersion": "authentication.k8s.io/v1",
+        "kind": "TokenReview",
+        "spec": {"token": token.strip(), "audiences": ["marquee-ledger"]},
+    }
+    answer = json.loads(plane.kubectl("create", "-f", "-", "-o", "json", input=json.dumps(review)))
+    assert answer["status"]["user"]["username"] == f"system:serviceaccount:{namespace}:marquee-privacy-officer"
+    for verb, what in (("get", "pods/marquee-ledger-0"), ("create", "pods/marquee-ledger-0/portforward")):
+        resource, name, *subresource = what.split("/")
+        more = [f"--subresource={subresource[0]}"] if subresource else []
+        asked = plane.kubectl("auth", "can-i", verb, f"{resource}/{name}", *more, *as_dora)
+        assert asked.strip() == "yes", what
+    with pytest.raises(CommandFailed):
+        plane.kubectl("create", "token", "default", "--audience", "marquee-ledger", *as_dora)
 
 
 def is_used(access: Access, record: Record) -> bool:

@@ -22,13 +22,16 @@ from marquee.audit.committing import Committer
 from marquee.audit.log import AuditLog
 from marquee.audit.recording import Recorder
 from marquee.audit.store.posix import FolderStore
+from tests.bench.audit.erasing import Erased, erase_one_of, has_postgres
 from tests.bench.audit.halting import halting
 from tests.bench.audit.honest import append_honestly
+from tests.bench.audit.stepping import step_milliseconds
 from tests.bench.report import Goal, write_report
 from tests.support.audit.disk import KINDS
 from tests.support.audit.faults import BEFORE_FULL, faults_of, try_fault
 from tests.support.audit.logs import AUTHOR, KEYS, SUBJECT, event
 from tests.support.audit.mutations import Bench
+from tests.support.postgres import Postgres
 
 GOALS: Final[Mapping[str, Goal]] = {
     "mutations_tried": Goal(">=", 100_000),
@@ -43,6 +46,7 @@ GOALS: Final[Mapping[str, Goal]] = {
     "kill_switch_seconds": Goal("<=", 5),
     "kill_switch_seconds_without_ledger": Goal("<=", 5),
     "kill_switch_failed_requests": Goal("<=", 0),
+    "erase_one_subject_seconds_at_1m": Goal("<=", 1),
 }
 WAITERS: Final = 64
 MODELS: Final = 100
@@ -58,11 +62,15 @@ class Plan:
     appends: int
     durable_seconds: float
     fault_every: int
+    steps: int
+    subjects: int
     turns: int
 
 
-FULL: Final = Plan(mutations=100_000, appends=1_000_000, durable_seconds=15, fault_every=1, turns=5)
-QUICK: Final = Plan(mutations=200, appends=3_000, durable_seconds=2, fault_every=120, turns=1)
+FULL: Final = Plan(
+    mutations=100_000, appends=1_000_000, durable_seconds=15, fault_every=1, steps=500, subjects=1_000_000, turns=5
+)
+QUICK: Final = Plan(mutations=200, appends=3_000, durable_seconds=2, fault_every=120, steps=20, subjects=5_000, turns=1)
 
 
 def tampering(plan: Plan) -> dict[str, float]:
@@ -148,6 +156,36 @@ def faults(plan: Plan) -> dict[str, float]:
     return {"syscall_faults_tried": tried, "syscall_faults_failed": failed}
 
 
+def steps(folder: Path, plan: Plan) -> dict[str, float]:
+    """What the log adds to each step of a rollout."""
+    added = step_milliseconds(folder / "steps", plan.steps)
+    _say(f"a step waits {added:.1f} ms for its entry")
+    return {"step_added_ms": added}
+
+
+def erasures(folder: Path, plan: Plan) -> dict[str, float]:
+    """One subject of a million: the slowest of some, over both stores."""
+    found = erase_one_of(folder / "erasing", f"sqlite:///{folder / 'people.db'}", plan.subjects)
+    _say(_of_erasures("SQLite", plan.subjects, found))
+    metrics = {
+        "erase_one_subject_seconds_at_1m": found.slowest_seconds,
+        "erase_one_subject_seconds_at_1m_median": found.median_seconds,
+    }
+    if has_postgres():
+        with Postgres() as server:
+            found = erase_one_of(folder / "erasing-postgresql", server.url, plan.subjects)
+        _say(_of_erasures("PostgreSQL", plan.subjects, found))
+        metrics["erase_one_subject_seconds_at_1m_postgresql"] = found.slowest_seconds
+    return metrics
+
+
+def _of_erasures(store: str, subjects: int, found: Erased) -> str:
+    return (
+        f"{store}: {subjects:,} subjects in {found.fill_seconds:.0f} s; one erased in "
+        f"{found.median_seconds * 1e3:.0f} ms, at most {found.slowest_seconds * 1e3:.0f} ms"
+    )
+
+
 def main(arguments: list[str]) -> int:
     """Run the suite; the exit code says whether every goal was met. Quick figures go to a file of their own."""
     parser = argparse.ArgumentParser(prog="tests.bench.audit", description=__doc__)
@@ -155,7 +193,9 @@ def main(arguments: list[str]) -> int:
     quick = parser.parse_args(arguments).quick
     plan = QUICK if quick else FULL
     with tempfile.TemporaryDirectory(prefix="bench-audit-") as name:
-        metrics = durable(Path(name), plan) | honesty(Path(name), plan) | tampering(plan) | faults(plan)
+        folder = Path(name)
+        metrics = durable(folder, plan) | steps(folder, plan) | erasures(folder, plan)
+        metrics |= honesty(folder, plan) | tampering(plan) | faults(plan)
     metrics |= halting(plan.turns, Stages())
     lines = Path(verify_offline.__file__).read_text(encoding="utf-8").splitlines()
     metrics["verifier_lines"] = len(lines)

@@ -11,18 +11,22 @@ from pathlib import Path
 import pytest
 
 from marquee.audit import verify_offline
+from marquee.audit.events import Stamp, SubjectErased
 from marquee.audit.hashing import leaf_hash
 from marquee.audit.log import AuditLog, LogKeys
 from marquee.audit.proofs import inclusion
 from marquee.audit.proving import Proof, prove
+from marquee.audit.statements import Statement, write_entry
 from marquee.audit.store.posix import FolderStore
 from marquee.audit.verify_offline import NotProven, path_root, tile_path, tree_root, verify
 from tests.support.audit import mutations
 from tests.support.audit.logs import (
+    BEGINNING,
     KEYS,
     LOG_KEY,
     NEXT_KEY,
     ORIGIN,
+    SUBJECT,
     WITNESSES,
     entries,
     filled,
@@ -184,6 +188,22 @@ def test_an_entry_by_an_author_who_is_not_trusted(tmp_path: Path) -> None:
     (tmp_path / "policy").write_text(policy, encoding="utf-8")
     with pytest.raises(NotProven, match=r"entry 0: no author who is trusted has signed it"):
         verify(tmp_path / "log", tmp_path / "policy", signatures=True)
+
+
+@pytest.mark.parametrize(("model", "is_believed"), [("*", True), ("growth/lead", False)])
+def test_the_log_is_believed_about_itself_alone(tmp_path: Path, model: str, is_believed: bool) -> None:
+    """Its key signs what the installation did, such as an erasure; a model's history takes its author's key."""
+    log = AuditLog(FolderStore(tmp_path / "log"), KEYS)
+    stamp = Stamp(model=model, sequence=1, time=BEGINNING)
+    erased = SubjectErased(actor="key:dpo", commitment="hmac-sha256:" + "0" * 64, concerned="growth/lead")
+    log.append([write_entry(Statement(stamp, erased, (SUBJECT,)), [LOG_KEY])])
+    log.close()
+    trust = write_policy(tmp_path)
+    if is_believed:
+        assert "authors' signatures: each is good" in verify(tmp_path / "log", trust, signatures=True)
+    else:
+        with pytest.raises(NotProven, match=r"entry 0: no author who is trusted has signed it"):
+            verify(tmp_path / "log", trust, signatures=True)
 
 
 def test_its_mathematics_agrees_with_ours(log: AuditLog) -> None:

@@ -11,7 +11,9 @@ from marquee.audit.keys import load_named
 from marquee.control.settings import Settings as OperatorSettings
 from marquee.control.settings import settings_from as operator_settings_from
 from marquee.ledger.settings import Settings, settings_from
+from marquee.ledger.witnessing import read_witnesses
 from tests.support import chart
+from tests.support.audit.logs import WITNESSES
 
 POSTGRESQL: Final[dict[str, Any]] = {"ledger": {"database": {"urlSecret": "ledger-database"}, "replicas": 3}}
 OF_OTHERS: Final[dict[str, Any]] = {"ledger": {"enabled": False, "url": "http://ledger:8090"}}
@@ -146,3 +148,23 @@ def test_the_writer_is_restricted_and_reached_like_the_ledger() -> None:
     labels = writer(values)["spec"]["template"]["metadata"]["labels"]
     assert policy["podSelector"]["matchLabels"].items() <= labels.items()
     assert policy["ingress"] == [{"ports": [{"protocol": "TCP", "port": "http"}]}]
+
+
+def test_witnesses_are_asked_where_the_log_is_kept() -> None:
+    """As the ledger reads them."""
+    key = WITNESSES[0].public.text
+    given = {"audit": {"witnesses": [{"key": key, "url": "https://witness.example:8091"}] * 2, "quorum": 2}}
+    settings = ledger_settings(given)
+    assert settings.audit_witnesses == (f"{key} https://witness.example:8091",) * 2
+    assert settings.audit_quorum == 2
+    assert [str(one.url) for one in read_witnesses(settings.audit_witnesses)] == ["https://witness.example:8091"] * 2
+
+
+def test_replicas_say_where_erasures_go() -> None:
+    """With PostgreSQL all pods have the same database, and one has the log."""
+    (replicas,) = chart.of_kind(chart.of_part(chart.render(POSTGRESQL), "ledger"), "Deployment")
+    (container,) = pod_of(replicas)["containers"]
+    settings = settings_from({entry["name"]: entry["value"] for entry in container["env"] if "value" in entry})
+    assert settings.audit_url == "http://marquee-audit.marquee-system.svc:8090"
+    assert ledger_settings(POSTGRESQL).audit_url == ""
+    assert settings.privacy_officers == ("marquee-system:marquee-privacy-officer",)

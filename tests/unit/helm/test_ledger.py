@@ -22,6 +22,8 @@ NOT_SET: Final = {
     "service_accounts": "without them predictors could send nothing",
     "unauthenticated": "is for loopback addresses only",
 }
+OFFICERS: Final = (f"{chart.NAMESPACE}:{chart.RELEASE}-privacy-officer",)
+WITNESSES: Final[dict[str, Any]] = {"audit": {"witnesses": [{"key": "w+0a1b2c3d+BA==", "url": "http://w:8091"}]}}
 AUDIT: Final = {
     "audit_path": Path("/var/lib/marquee/audit"),
     "audit_origin": f"{chart.NAMESPACE}/{chart.RELEASE}",
@@ -107,14 +109,17 @@ def test_pod_is_restricted(values: dict[str, Any]) -> None:
 
 def test_every_setting_of_the_ledger_is_set() -> None:
     """No setting is out of reach of the chart's values, and the chart sets none that does not exist."""
-    names = {name.removeprefix(PREFIX).lower() for name in environment(KEYS) if name.startswith(PREFIX)}
+    given = environment(KEYS | WITNESSES) | environment(POSTGRESQL)
+    names = {name.removeprefix(PREFIX).lower() for name in given if name.startswith(PREFIX)}
     assert names == set(Settings.model_fields) - NOT_SET.keys()
 
 
 def test_default_values_are_the_default_settings() -> None:
     """A ledger that is started by hand does what one does that Helm installed."""
     given = {name: entry["value"] for name, entry in environment().items()}
-    assert settings_from(given) == Settings(operators=(f"{chart.NAMESPACE}:{chart.RELEASE}",), **AUDIT)
+    assert settings_from(given) == Settings(
+        operators=(f"{chart.NAMESPACE}:{chart.RELEASE}",), privacy_officers=OFFICERS, **AUDIT
+    )
 
 
 def test_settings_come_from_their_values() -> None:
@@ -127,6 +132,7 @@ def test_settings_come_from_their_values() -> None:
     settings = settings_from({name: entry["value"] for name, entry in environment(values).items()})
     assert settings == Settings(
         operators=(f"{chart.NAMESPACE}:mine",),
+        privacy_officers=OFFICERS,
         api_keys_path=Path("/etc/marquee/api-keys/keys.json"),
         exposures_per_second=7,
         outcomes_per_second=8,

@@ -119,6 +119,25 @@ def test_auditors_reach_the_log_and_nothing_else(values: dict[str, Any], service
     assert role["metadata"]["name"] not in {body["roleRef"]["name"] for body in bindings}
 
 
+@pytest.mark.parametrize(
+    ("values", "pod"), [({}, "marquee-ledger-0"), ({"ledger": {"database": {"urlSecret": "db"}}}, "marquee-audit-0")]
+)
+def test_privacy_officers_reach_the_ledger_and_nothing_else(values: dict[str, Any], pod: str) -> None:
+    """By a token of one service account and the pod that keeps the log; nobody is one until somebody says so."""
+    manifests = chart.render(values)
+    (role,) = [body for body in chart.of_kind(manifests, "Role") if body["metadata"]["name"].endswith("-officer")]
+    name = role["metadata"]["name"]
+    assert [(rule["resources"], rule["resourceNames"], rule["verbs"]) for rule in role["rules"]] == [
+        (["serviceaccounts/token"], [name], ["create"]),
+        (["pods"], [pod], ["get"]),
+        (["pods/portforward"], [pod], ["create"]),
+    ]
+    assert name in {body["metadata"]["name"] for body in chart.of_kind(manifests, "ServiceAccount")}
+    assert name not in {body["roleRef"]["name"] for body in chart.of_kind(manifests, "RoleBinding")}
+    without = chart.render(values | {"rbac": {"userRoles": False}})
+    assert name not in {body["metadata"]["name"] for body in without}
+
+
 def test_people_are_who_the_api_server_says() -> None:
     """Two policies, each in force; off where somebody else sees to that."""
     kinds = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
@@ -138,7 +157,7 @@ def operator_role() -> chart.Manifest:
 
 def is_for_people(role: chart.Manifest) -> bool:
     """Whether a role is aggregated into the cluster's own, or is there to be bound."""
-    return bool(aggregated_to(role)) or role["metadata"]["name"].endswith("-auditor")
+    return bool(aggregated_to(role)) or role["metadata"]["name"].endswith(("-auditor", "-privacy-officer"))
 
 
 def aggregated_to(role: chart.Manifest) -> set[str]:

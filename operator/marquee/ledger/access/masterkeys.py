@@ -1,14 +1,14 @@
-"""Master keys of prediction ids: a folder, as a Secret is mounted, with one file a key named by its id.
+"""Master keys of prediction ids and of data subjects: a folder, as a Secret is mounted, one file a key named by its id.
 
-Predictors issue with the highest id. To rotate: add a file with the next id, restart the predictors, and take the old
-one away when the last outcome that may still come is 90 days old.
+Predictors issue with the highest id, and the ledger puts subjects under it by and by. To rotate: add a file with the
+next id, restart the predictors, and take the old one away when the last outcome that may still come is 90 days old.
 """
 
 from __future__ import annotations
 
 import binascii
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +38,11 @@ class MasterKeys:
         """The key of an id, or None."""
         self._refresh()
         return self._keys.get(key_id)
+
+    def all(self) -> Mapping[int, bytes]:
+        """All keys by their ids."""
+        self._refresh()
+        return self._keys
 
     def newest(self) -> tuple[int, bytes]:
         """The id and the key that predictors issue with: the highest id."""

@@ -55,15 +55,22 @@ class ServiceAccounts:
         reviewer: asks the API server.
         operators: ``namespace:name`` of service accounts that may declare rollouts and read everything; all others
             may send exposures of models in their own namespace.
+        officers: the same of those that answer data subjects, for all models.
         clock: seconds, for tests.
 
     """
 
     def __init__(
-        self, reviewer: TokenReviewer, operators: frozenset[str], *, clock: Callable[[], float] = time.monotonic
+        self,
+        reviewer: TokenReviewer,
+        operators: frozenset[str],
+        officers: frozenset[str] = frozenset(),
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reviewer = reviewer
         self._operators = operators
+        self._officers = officers
         self._clock = clock
         self._known: OrderedDict[bytes, tuple[float, Review]] = OrderedDict()
         self._asking: dict[bytes, asyncio.Task[Review]] = {}
@@ -87,6 +94,8 @@ class ServiceAccounts:
         account = review.username.removeprefix(_SERVICE_ACCOUNT)
         if account in self._operators:
             return Sender(review.username, frozenset({Role.ROLLOUTS, Role.STATISTICS, Role.AUDIT}), ("*",))
+        if account in self._officers:
+            return Sender(review.username, frozenset({Role.SUBJECTS}), ("*",))
         namespace, _, name = account.partition(":")
         model = f"{namespace}/{name.removesuffix(PREDICTOR_ACCOUNT_SUFFIX)}"
         is_predictor = name.endswith(PREDICTOR_ACCOUNT_SUFFIX)

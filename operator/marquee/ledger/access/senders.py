@@ -23,6 +23,8 @@ class Role(StrEnum):
     """Declare and close rollouts: the operator."""
     VERDICTS = "verdicts"
     """Ask for verdicts, and move a rollout on by them: Argo Rollouts, Flagger."""
+    SUBJECTS = "subjects"
+    """Read what is kept of a data subject, suppress and erase: whoever answers for the people."""
     AUDIT = "audit"
     """Append to the audit log: the operator's service account, and no key."""
 

@@ -18,6 +18,7 @@ class BatchKind(IntEnum):
     EXPOSURES = 0
     COUNTS = 1
     DRIFT = 2
+    DECISIONS = 3
 
 
 class Batch(NamedTuple):

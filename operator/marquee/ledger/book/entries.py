@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -12,6 +12,7 @@ from marquee.contract.drift import DriftBatch, ProfileReport
 from marquee.contract.exposures import ExposureBatch
 from marquee.contract.ledger import CountsBatch, MetricDeclaration, OutcomeStatus, RolloutDeclaration
 from marquee.contract.stamping import Stamping
+from marquee.ledger.book.sealing import KeyRing
 
 
 class RolloutKey(NamedTuple):
@@ -140,6 +141,91 @@ class DeclarePerformance:
     metric: MetricDeclaration
 
 
+@dataclass(frozen=True, slots=True)
+class Sealable:
+    """A decision about a subject, before it is sealed."""
+
+    unit: bytes
+    """The subject's hash, 8 bytes."""
+    milliseconds: int
+    """Since 1970."""
+    plaintext: bytes
+    """JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A batch of logged decisions, with the digest of its content."""
+
+    batch_id: bytes
+    digest: int
+    model: str
+    revision: str
+    retention_days: int
+    decisions: Sequence[Sealable]
+    ring: KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class Suppress:
+    """Subjects that a model's pods withhold from now on, or no more."""
+
+    model: str
+    units: Sequence[bytes]
+    listed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarkErased:
+    """A subject is to be forgotten: from here on nothing of it is told, and the ledger does not forget to finish."""
+
+    model: str
+    unit: bytes
+    suppress: bool
+    log_size: int
+    """Entries of the audit log at this moment: what is said there of the erasure comes later."""
+    actor: str
+    ground: str
+    ring: KeyRing
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyKey:
+    """A marked subject's key goes; what is sealed with it says nothing any more."""
+
+    subject_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Of a subject whose key is gone, the rest goes, and the mark."""
+
+    subject_id: int
+    entry: int | None = None
+    """Index in the audit log of what says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarkAgain:
+    """Subjects that were forgotten once, and are back since an older copy of the database was restored."""
+
+    promises: Mapping[int, Promise]
+    """By the id of their rows."""
+    newest: int
+    """Index of the newest entry about an erasure: none up to it is looked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the audit log says of an erasure."""
+
+    entry: int
+    model: str
+    actor: str
+    ground: str
+    unit: bytes = b""
+
+
 class Ending(StrEnum):
     """How a rollout ended that somebody else moves."""
 
@@ -181,23 +267,14 @@ class Sweep:
 
     limit: int = 20_000
     """Most rows that go in one transaction."""
+    ring: KeyRing | None = None
+    """Master keys, to put subjects of older ones under the newest; None: they stay."""
 
 
 Entry = (
-    Declare
-    | Close
-    | Begin
-    | Turn
-    | Stamp
-    | EndStamping
-    | Expose
-    | Count
-    | Report
-    | Describe
-    | CountDrift
-    | DeclarePerformance
-    | Sweep
-)
+    Declare | Close | Begin | Turn | Stamp | EndStamping | Expose | Count | Report | Describe | CountDrift
+    | DeclarePerformance | Keep | Suppress | MarkErased | MarkAgain | DestroyKey | Forget | Sweep
+)  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -209,3 +286,7 @@ class Reply:
     judgements: list[Judgement] = field(default_factory=list)
     more: bool = False
     """A sweep left something to do."""
+    changed: int = 0
+    """Subjects that were put on a suppression list, or taken off; decisions that went with a key."""
+    revision: int = 0
+    """Of the suppression list after it."""

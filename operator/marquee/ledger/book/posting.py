@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from struct import unpack
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -20,13 +21,17 @@ from marquee.contract.exposures import ExposureGroup
 from marquee.ledger.book import (
     batches,
     crediting,
+    decisions,
     drift,
     exposing,
+    forgetting,
     plans,
     rollouts,
     score_metrics,
     scoring,
     stamping,
+    subjects,
+    suppressing,
     sweeping,
 )
 from marquee.ledger.book.batches import Batch, BatchKind
@@ -38,13 +43,19 @@ from marquee.ledger.book.entries import (
     Declare,
     DeclarePerformance,
     Describe,
+    DestroyKey,
     EndStamping,
     Entry,
     Expose,
+    Forget,
+    Keep,
+    MarkAgain,
+    MarkErased,
     Reply,
     Report,
     RolloutKey,
     Stamp,
+    Suppress,
     Sweep,
     Turn,
 )
@@ -52,6 +63,10 @@ from marquee.ledger.book.rollouts import OpenRollout
 from marquee.ledger.book.tally import Tally
 from marquee.ledger.book.units import Units
 from marquee.ledger.store.bulk import Bulk
+
+_EXPIRED: Final = 2_000
+_REKEYED: Final = 500
+"""Rows of one slice of a sweep: each takes longer than a row that is only deleted."""
 
 
 def post(connection: Connection, bulk: Bulk, entries: Sequence[Entry], *, now: float | None = None) -> list[Reply]:
@@ -81,6 +96,8 @@ def post(connection: Connection, bulk: Bulk, entries: Sequence[Entry], *, now: f
     posting.count([(entry, reply) for entry, reply in pairs if isinstance(entry, Count)])
     posting.drift(pairs)
     posting.report([(entry, reply) for entry, reply in pairs if isinstance(entry, Report)])
+    posting.keep([(entry, reply) for entry, reply in pairs if isinstance(entry, Keep)])
+    posting.subjects(pairs)
     posting.turn([(entry, reply) for entry, reply in pairs if isinstance(entry, Turn)])
     posting.close([(entry, reply) for entry, reply in pairs if isinstance(entry, Close)])
     posting.sweep([(entry, reply) for entry, reply in pairs if isinstance(entry, Sweep)])
@@ -188,6 +205,27 @@ class _Posting:
         ):
             reply.duplicate = not is_new
 
+    def keep(self, entries: Sequence[tuple[Keep, Reply]]) -> None:
+        new = decisions.keep(self.connection, [entry for entry, _ in entries], self.now)
+        for (_, reply), is_new in zip(entries, new, strict=True):
+            reply.duplicate = not is_new
+
+    def subjects(self, entries: Iterable[tuple[Entry, Reply]]) -> None:
+        for entry, reply in entries:
+            match entry:
+                case Suppress():
+                    reply.changed, reply.revision = suppressing.change(
+                        self.connection, entry.model, entry.units, listed=entry.listed, now=self.now
+                    )
+                case MarkErased():
+                    forgetting.mark(self.connection, entry, self.now)
+                case DestroyKey():
+                    forgetting.destroy(self.connection, entry.subject_id)
+                case MarkAgain():
+                    forgetting.mark_again(self.connection, entry)
+                case Forget():
+                    reply.changed = forgetting.forget(self.connection, entry, self.now)
+
     def stamp(self, entries: Iterable[tuple[Stamp, Reply]]) -> None:
         for entry, reply in entries:
             rollout = self.found.get(entry.rollout)
@@ -208,6 +246,9 @@ class _Posting:
             reply.more = sweeping.sweep(self.connection, entry.limit, self.now)
             reply.more = score_metrics.sweep(self.connection, entry.limit, self.now) or reply.more
             reply.more = drift.sweep(self.connection, self.now) or reply.more
+            reply.more = decisions.sweep(self.connection, min(entry.limit, _EXPIRED), self.now) or reply.more
+            if entry.ring is not None:
+                reply.more = subjects.rekey(self.connection, entry.ring, _REKEYED) or reply.more
 
 
 def _unit_numbers(group: ExposureGroup) -> tuple[int, ...]:

@@ -26,8 +26,9 @@ from marquee.contract.ledger import (
     STATISTICS_PATH,
 )
 from marquee.contract.performance import PERFORMANCE_PATH
+from marquee.contract.privacy import ERASURES_PATH, PREDICTION_LOG_PATH, SUPPRESSIONS_PATH
 from marquee.contract.stamping import STAMPING_PATH
-from marquee.ledger.http import audit, pages
+from marquee.ledger.http import audit, pages, subjects
 from marquee.ledger.http.batches import post_counts, post_exposures
 from marquee.ledger.http.drift import get_drift, post_drift, post_profile, put_performance
 from marquee.ledger.http.judge import get_verdict, post_begin, post_verdict
@@ -70,6 +71,12 @@ def application(state: State) -> web.Application:
             web.get(JUDGE_PATH + _MODEL, get_verdict),
             web.post(JUDGE_PATH + _MODEL, post_verdict),
             web.post(JUDGE_PATH + _MODEL + "/begin", post_begin),
+            web.post(PREDICTION_LOG_PATH, subjects.post_decisions),
+            web.get(PREDICTION_LOG_PATH + _MODEL, subjects.get_decisions),
+            web.get(SUPPRESSIONS_PATH + _MODEL, subjects.get_suppressions),
+            web.post(SUPPRESSIONS_PATH + _MODEL, subjects.post_suppressions),
+            web.delete(SUPPRESSIONS_PATH + _MODEL, subjects.delete_suppressions),
+            web.post(ERASURES_PATH, subjects.post_erasure),
             web.post(AUDIT_ENTRIES_PATH, audit.post_entry),
             web.get(AUDIT_ENTRIES_PATH, audit.get_entries),
             web.get(AUDIT_MODELS_PATH + _MODEL, audit.get_entries_of_model),

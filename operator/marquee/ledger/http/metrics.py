@@ -27,6 +27,9 @@ class Metrics:
         self.outcomes = Counter(
             "marquee_ledger_outcomes", "Outcomes by status and reason", ["status", "reason"], registry=self.registry
         )
+        self.erasures = Counter(
+            "marquee_ledger_erasures", "Keys of data subjects that were destroyed on request", registry=self.registry
+        )
         self.over_quota = Counter(
             "marquee_ledger_over_quota", "Requests over their sender's quota", ["role"], registry=self.registry
         )
@@ -83,6 +86,11 @@ class AuditCollector(Collector):
             "marquee_audit_checkpoint_timestamp_seconds",
             "When a checkpoint was signed last since the start; 0: none was",
             value=counters.signed_at,
+        )
+        yield GaugeMetricFamily(
+            "marquee_audit_cosigned_entries",
+            "Entries in the newest checkpoint that witnesses have cosigned",
+            value=self._audit.cosigned_size,
         )
         yield CounterMetricFamily("marquee_audit_appended", "Entries since the start", value=counters.entries)
         yield CounterMetricFamily("marquee_audit_groups", "Durable writes of them", value=counters.groups)

@@ -16,6 +16,7 @@ from marquee.ledger.access.quotas import Quotas
 from marquee.ledger.access.senders import Authenticator
 from marquee.ledger.auditing import KeptLog
 from marquee.ledger.committing import Committer
+from marquee.ledger.erasing import Eraser
 from marquee.ledger.http.metrics import Metrics
 from marquee.ledger.store.database import Database
 
@@ -32,8 +33,11 @@ class State:
     verifier: Verifier
     metrics: Metrics
     models: Models
+    eraser: Eraser
     audit: KeptLog | None = None
     """None: this ledger keeps no log."""
+    audit_url: str = ""
+    """Where another ledger with the same database keeps one."""
     clock: Callable[[], float] = field(default=time.time)
     """Seconds since 1970."""
     draining: bool = False

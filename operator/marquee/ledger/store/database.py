@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from marquee.ledger.errors import SettingsError
+from marquee.ledger.errors import SettingsError, StoreUnavailableError
 from marquee.ledger.store.bulk import Bulk, PostgresBulk, SqliteBulk
 from marquee.ledger.store.temporary import temporary_folder
 
@@ -25,6 +26,7 @@ _CHECKPOINT_PAGES: Final = 16_000
 """64 MB: pages that many commits touch are copied into the database once."""
 _BUSY_MILLISECONDS: Final = 30_000
 _READERS: Final = 4
+_SCRUB_SECONDS: Final = 5.0
 
 
 class Database:
@@ -48,6 +50,25 @@ class Database:
         self.writer: Engine = make(self.url, writes=True)
         self.reader: Engine = make(self.url, writes=False)
 
+    def scrub(self) -> bool:
+        """Let no older version of a row lie in SQLite's log; False: somebody reads an older state, so it must stay.
+
+        The database overwrites what is deleted (``secure_delete``), its log does not. PostgreSQL removes old versions
+        by itself (VACUUM), and this does nothing.
+
+        Raises:
+            StoreUnavailableError: the log cannot be written back, as on a full disk.
+
+        """
+        if not self.is_sqlite:
+            return True
+        try:
+            with closing(sqlite3.connect(str(self.url.database), timeout=_SCRUB_SECONDS)) as connection:
+                busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise StoreUnavailableError(f"SQLite's log cannot be written back: {error}") from error
+        return not busy
+
     def dispose(self) -> None:
         """Close all connections; the last one of SQLite writes its log back into the database."""
         self.reader.dispose()
@@ -70,6 +91,7 @@ def _parsed(text: str) -> URL:
 def _sqlite_engine(url: URL, *, writes: bool) -> Engine:
     engine = create_engine(
         url,
+        hide_parameters=True,  # an error's text must not have a subject's hash
         pool_size=1 if writes else _READERS,
         max_overflow=0,
         connect_args={"isolation_level": None, "check_same_thread": False, "timeout": _BUSY_MILLISECONDS / 1_000},
@@ -81,6 +103,7 @@ def _sqlite_engine(url: URL, *, writes: bool) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # a destroyed key must not lie in a free part of a page
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIBIBYTES}")
         connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         if not writes:
@@ -96,6 +119,7 @@ def _sqlite_engine(url: URL, *, writes: bool) -> Engine:
 def _postgres_engine(url: URL, *, writes: bool) -> Engine:
     return create_engine(
         url,
+        hide_parameters=True,
         pool_size=1 if writes else _READERS,
         max_overflow=0,
         pool_pre_ping=not writes,  # the writer finds out by itself, and tries again

@@ -136,7 +136,7 @@ pending: Final = Table(
 batches: Final = Table(
     "batches",
     metadata,
-    Column("kind", SmallInteger, primary_key=True, doc="0 exposures, 1 counts, 2 drift counters"),
+    Column("kind", SmallInteger, primary_key=True, doc="0 exposures, 1 counts, 2 drift counters, 3 decisions"),
     Column("batch_id", LargeBinary(16), primary_key=True),
     Column("digest", BigInteger, nullable=False, doc="of the content"),
     Column("received_at", BigInteger, nullable=False, index=True, doc="seconds since 1970"),
