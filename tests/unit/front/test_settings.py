@@ -110,7 +110,7 @@ def test_tritons_settings_are_json() -> None:
     ("text", "words"),
     [
         ("{", "Invalid JSON"),
-        ('{"backend": "caffe"}', "'onnxruntime' or 'python'"),
+        ('{"backend": "caffe"}', "'onnxruntime', 'pytorch', 'tensorrt' or 'python'"),
         ('{"maxBatch": 8}', "Extra inputs are not permitted"),
         ('{"maxBatchSize": 0}', "greater than or equal to 1"),
     ],
