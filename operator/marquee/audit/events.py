@@ -55,20 +55,6 @@ class Event(AuditModel):
     reason: Text = ""
 
 
-class SpecAdmitted(Event):
-    """A spec was admitted; its digest is a subject."""
-
-    KIND = "spec-admitted/v1"
-    generation: int = Field(ge=0)
-
-
-class RevisionCreated(Event):
-    """A revision exists; its artifact's digest is a subject."""
-
-    KIND = "revision-created/v1"
-    revision: Text
-
-
 class ApprovalChanged(Event):
     """Somebody approved a revision's digest, or an approval ended."""
 
@@ -162,12 +148,17 @@ class TrafficChanging(Event):
 
 
 class DriftJudged(Event):
-    """A window was compared with its reference; the counters' digest is a subject."""
+    """The verdict on what a revision sees has become another; the digest of the window's counters is a subject."""
 
     KIND = "drift-judged/v1"
-    verdict: Literal["WithinBounds", "Drifted", "FeedBroken", "TooFewData"]
+    revision: Text
+    verdict: Literal["Stable", "Investigate", "Retrain", "BrokenFeed"]
     window_start: AwareDatetime
     window_end: AwareDatetime
+    rows: int = Field(ge=0)
+    suspects: tuple[Text, ...] = Field(default=(), max_length=16, description="inputs that the verdict is about")
+    model_uid: Text = ""
+    code: Text = Field(default="", description="version of the operator")
 
 
 class ComparedFigure(AuditModel):
@@ -200,13 +191,6 @@ class RetrainingChanged(Event):
     code: Text = Field(default="", description="version of the operator")
 
 
-class PolicyChanged(Event):
-    """A threshold or another rule changed; the digests before and after are subjects."""
-
-    KIND = "policy-changed/v1"
-    fields: tuple[Text, ...] = Field(min_length=1, max_length=100)
-
-
 class KillSwitchTurned(Event):
     """Traffic went to the fallback, or came back. The one entry that may follow its act."""
 
@@ -225,27 +209,12 @@ class KillSwitchTurned(Event):
     code: Text = Field(default="", description="version of the operator")
 
 
-class Overridden(Event):
-    """A person decided otherwise than the evidence."""
-
-    KIND = "overridden/v1"
-    command: Text
-    rollout: Text = ""
-
-
 class SubjectErased(Event):
     """The key of a data subject is destroyed next, by the ledger; old proofs still verify."""
 
     KIND = "subject-erased/v1"
     commitment: Commitment = Field(description="HMAC under the subject's own key: with the key, its meaning is gone")
     concerned: ModelKey = Field(default=INSTALLATION, description="the model that knew the subject")
-
-
-class Failed(Event):
-    """Something that should have happened did not."""
-
-    KIND = "failed/v1"
-    failure: Text
 
 
 class KeyRotated(Event):
@@ -259,8 +228,8 @@ class KeyRotated(Event):
 EVENTS: Final[dict[str, type[Event]]] = {
     PREDICATES + kind.KIND: kind
     for kind in (
-        SpecAdmitted, RevisionCreated, ApprovalChanged, RolloutStepped, TrafficChanging, DriftJudged, RetrainingChanged,
-        PolicyChanged, KillSwitchTurned, Overridden, SubjectErased, Failed, KeyRotated,
+        ApprovalChanged, RolloutStepped, TrafficChanging, DriftJudged, RetrainingChanged, KillSwitchTurned,
+        SubjectErased, KeyRotated,
     )
 }  # fmt: skip
 

@@ -6,11 +6,14 @@ an operator that was killed says the same as one that was not.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
+
+import orjson
 
 from marquee.api.drift import MAX_SUSPECTS, Alike, Drift, DriftSuspect
 from marquee.contract.drift import SPECIALS, DriftReply, DriftWindow, Layout
@@ -120,6 +123,15 @@ def _judge(reply: DriftReply, drift: Drift) -> DriftVerdict:
         estimate=_estimate([window], reply.profile, layout),
         usual=_estimate(baseline.like(window.label), reply.profile, layout),
     )
+
+
+def counters_digest(window: Window) -> str:
+    """SHA-256 in hexadecimal digits over canonical JSON: number of the window, rows, then by feature its bins, missing,
+    wrong and unseen values.
+    """
+    features = {name: [*one.bins, one.missing, one.wrong, one.unseen] for name, one in window.features.items()}
+    document = [window.start, window.rows, features]
+    return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def label_of(index: int, drift: Drift) -> str:

@@ -8,7 +8,14 @@ from typing import Any
 from marquee.api.conditions import Reason
 from marquee.api.drift import Drift
 from marquee.api.marketing_model import MarketingModelStatus
-from marquee.audit.events import ApprovalChanged, KillSwitchTurned, RetrainingChanged, RolloutStepped, Subject
+from marquee.audit.events import (
+    ApprovalChanged,
+    DriftJudged,
+    KillSwitchTurned,
+    RetrainingChanged,
+    RolloutStepped,
+    Subject,
+)
 from marquee.contract.ledger import RolloutDeclaration
 from marquee.contract.stamping import Stamping
 from marquee.control.kinds import Kind
@@ -89,7 +96,7 @@ class Entry:
     """What the audit log must have before the writes that follow, unless it is there already."""
 
     decision: Decision
-    event: RolloutStepped | KillSwitchTurned | ApprovalChanged
+    event: RolloutStepped | KillSwitchTurned | ApprovalChanged | DriftJudged
     """Without actor and version, which whoever enters it adds."""
     subjects: tuple[Subject, ...]
     must_wait: bool = False

@@ -10,11 +10,12 @@ from marquee.api.model_revision import ModelRevision
 from marquee.api.scaling import ScalingClass
 from marquee.contract import pod
 from marquee.control.decide.approvals_entered import approving
-from marquee.control.decide.decisions import entering
+from marquee.control.decide.decisions import Entering, entering
 from marquee.control.decide.describing import notices_of, status_of
+from marquee.control.decide.drift_entered import drifting
 from marquee.control.decide.drifting import question_of
 from marquee.control.decide.facts import Facts, gather
-from marquee.control.decide.incidents import turning
+from marquee.control.decide.incidents import Turning, turning
 from marquee.control.decide.plan import Apply, Delete, Plan, Probe, Scale
 from marquee.control.decide.retraining import LoopPlan, plan_retraining
 from marquee.control.decide.rollouts import next_look
@@ -71,15 +72,17 @@ def decide(snapshot: Snapshot) -> Plan:
     log = entering(snapshot, facts, row, told, record)
     quiet = not log.entries and not log.due
     turn = turning(snapshot, facts, row, record, quiet=quiet)
-    signed = approving(snapshot, facts, row, quiet=quiet and not turn.entries and not turn.due)
+    quiet = quiet and not turn.entries and not turn.due
+    signed = approving(snapshot, facts, row, quiet=quiet)
+    drifted = drifting(snapshot, facts, row, quiet=quiet and not signed.entries and not signed.due)
     loop = plan_retraining(snapshot, facts, row)
     status = status_of(snapshot, facts, row, told, record, loop, owed=log.owed)
-    applies = tuple(_applies(snapshot, facts, row, record, Owed(log.debts, turn.memory, signed.memory)))
+    applies = tuple(_applies(snapshot, facts, row, record, _owed(log, turn, signed, drifted)))
     return Plan(
         status=status,
         declare=declaration(snapshot, facts, row, record),
         stamp=stamp(row, record),
-        entries=log.entries + turn.entries + signed.entries,
+        entries=log.entries + turn.entries + signed.entries + drifted.entries,
         applies=(*(one for one in loop.applies if one not in applies), *applies),
         scales=tuple(_scales(snapshot, facts, row)),
         probe=_probe(snapshot, facts) if Move.PROBE in row.moves else None,
@@ -87,12 +90,17 @@ def decide(snapshot: Snapshot) -> Plan:
         end_stamping=end_stamping(snapshot, record),
         notices=notices_of(snapshot, row, told, status),
         requeue_after_seconds=_requeue_after(
-            snapshot, facts, row, record, loop, is_due=log.due or turn.due or signed.due
+            snapshot, facts, row, record, loop, is_due=log.due or turn.due or signed.due or drifted.due
         ),
         follow=follow(snapshot, record),
         follow_drift=question_of(snapshot, facts.serving),
         retraining=loop.step,
     )
+
+
+def _owed(log: Entering, *turns: Turning) -> Owed:
+    """What the Service remembers: of traffic, then of the incident, of approvals and of drift."""
+    return Owed(log.debts, *(turn.memory for turn in turns))
 
 
 def _applies(snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | None, owed: Owed) -> Iterator[Apply]:

@@ -41,6 +41,7 @@ class Owed(NamedTuple):
     debts: str = ""
     incident: str = ""
     approvals: str = ""
+    drift: str = ""
 
 
 def record_after(snapshot: Snapshot, facts: Facts, row: Row, told: Told) -> RolloutRecord | None:
@@ -159,7 +160,12 @@ def memory(snapshot: Snapshot, facts: Facts, row: Row, record: RolloutRecord | N
         }
     if record is not None:
         annotations[names.ANNOTATION_ROLLOUT] = record.to_text()
-    remembered = (names.ANNOTATION_UNLOGGED, names.ANNOTATION_INCIDENT, names.ANNOTATION_APPROVALS)
+    remembered = (
+        names.ANNOTATION_UNLOGGED,
+        names.ANNOTATION_INCIDENT,
+        names.ANNOTATION_APPROVALS,
+        names.ANNOTATION_DRIFT,
+    )
     annotations |= {key: text for key, text in zip(remembered, owed, strict=True) if text}
     return annotations
 

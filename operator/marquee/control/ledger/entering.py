@@ -19,6 +19,7 @@ import structlog
 from marquee.audit.errors import AuditError
 from marquee.audit.events import (
     ApprovalChanged,
+    DriftJudged,
     Event,
     KillSwitchTurned,
     RetrainingChanged,
@@ -28,6 +29,7 @@ from marquee.audit.events import (
 from marquee.audit.keys import PrivateKey
 from marquee.audit.statements import Statement, read_entry, read_stamp, write_entry
 from marquee.contract.audit import EnteredReply, LoggedEntry
+from marquee.control.decide.drift_entered import decision_of
 from marquee.control.decide.plan import Entry, RunEntry
 from marquee.control.ledger.errors import LedgerError, LedgerNotUnderstoodError, OutOfSequenceError
 from marquee.control.runtime.clock import utc_now
@@ -226,6 +228,8 @@ def _decision_of(event: Event | None) -> Decision | None:
     if isinstance(event, KillSwitchTurned) and event.turned is not None:
         at, stage = event.turned.isoformat(timespec="milliseconds"), "Engaged" if event.engaged else "Lifted"
         return Decision(f"kill-switch@{at}", 0, stage, (), event.model_uid)
+    if isinstance(event, DriftJudged):
+        return decision_of(event)
     if isinstance(event, ApprovalChanged):
         return Decision(f"approval@{event.approval_uid}", 0, event.change, (), event.model_uid)
     if not isinstance(event, RolloutStepped):
