@@ -27,6 +27,7 @@ from bentos.front.runtimes import ModelFailedError, ModelOutputError, ModelUnava
 from bentos.front.schema import MAX_ERRORS, Errors, FieldError, InvalidInputError, Rows, escape, refuse_unknown
 from bentos.front.tensors import MATRIX_NAME, InferRequest, parse_infer
 from marquee.contract.assignment import unit_hash
+from marquee.contract.card import PublicManifest
 from marquee.contract.manifest import CategoryField, InputField
 from marquee.contract.pod import HEADER_PREDICTION_ID, ProbeReply
 
@@ -85,6 +86,7 @@ class Endpoints:
         self._cache = cache
         self._example = orjson.dumps({"inputs": predictor.manifest.example})
         self.metadata = orjson.dumps(_metadata(predictor, model, revision))
+        self.public_manifest = PublicManifest.of(predictor.manifest, predictor.digest).to_bytes()
         self.openapi = orjson.dumps(openapi_document(predictor.manifest, model=model, revision=revision))
 
     @property
@@ -110,7 +112,7 @@ class Endpoints:
 
         """
         try:
-            rows = self._predictor.schema.encode(self._inputs_of(_parsed(body), head.caller))
+            rows = self._predictor.schema.encode(self._inputs_of(parsed(body), head.caller))
         except InvalidInputError as error:
             self._note_refused(error)
             raise
@@ -119,7 +121,7 @@ class Endpoints:
     def infer(self, body: bytes, head: Head) -> Answer:
         """Many rows as tensors of the Open Inference Protocol; raises as `predict`."""
         try:
-            request = parse_infer(_parsed(body), self._predictor.schema, self._predictor.outputs)
+            request = parse_infer(parsed(body), self._predictor.schema, self._predictor.outputs)
         except InvalidInputError as error:
             self._note_refused(error)
             raise
@@ -141,7 +143,7 @@ class Endpoints:
 
     async def probe(self) -> Response:
         """The manifest's example through the whole of `predict`."""
-        prediction = await self.predict_document(_parsed(self._example), Head())
+        prediction = await self.predict_document(parsed(self._example), Head())
         reply = ProbeReply(
             model=self._model,
             revision=self._revision,
@@ -261,7 +263,14 @@ class Endpoints:
         return document["inputs"]
 
 
-def _parsed(body: bytes) -> Any:
+def parsed(body: bytes) -> Any:
+    """A body as JSON.
+
+    Raises:
+        InvalidInputError: it holds NaN or infinity, which are no JSON.
+        ProblemError: it is no JSON otherwise.
+
+    """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

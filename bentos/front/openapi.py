@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from bentos.front.callers import MAX_UNIT_LENGTH
 from bentos.front.columns import LARGEST_EXACT_INTEGER
+from bentos.front.explaining.limits import MAX_ROWS_EXPLAINED, METHODS, MOST_REASONS
 from bentos.front.heads import MAX_DEADLINE_MILLISECONDS
 from bentos.front.ids import RANDOM_LENGTH
 from bentos.front.tensors import MATRIX_DATATYPES, MATRIX_NAME, MAX_ROWS, NUMBER_DATATYPES
@@ -19,12 +20,14 @@ from marquee.contract.pod import (
     HEADER_UNIT_HASH,
     HEALTH_LIVE_PATH,
     HEALTH_READY_PATH,
+    MANIFEST_PATH,
     PROBE_PATH,
 )
 from marquee.contract.prediction import MAX_LENGTH
 
 _PROBLEMS: Final = {
     "400": "the body is no JSON, or a header is malformed",
+    "403": "explanations are switched off for this model",
     "413": "the body is too large",
     "415": "the body is not application/json",
     "422": "the input does not fit the schema; `errors` names each field",
@@ -32,6 +35,7 @@ _PROBLEMS: Final = {
     "504": "the deadline was over before the model was asked",
 }
 
+_HEADERS: Final = {"headers": {HEADER_PREDICTION_ID: {"schema": {"type": "string"}}}}
 _PARAMETERS: Final = [
     {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
     for name, text, schema in (
@@ -58,10 +62,17 @@ def openapi_document(manifest: Manifest, *, model: str, revision: str) -> dict[s
             f"{served}/infer": {
                 "post": _post("infer", "Predict rows as tensors (OIP v2)", "InferRequest", "InferResponse")
             },
+            "/explain": {"post": _post("explain", "Explain one row by field names", "Explain", "Explanation")},
+            f"{served}/explain": {
+                "post": _post(
+                    "explainRows", f"Explain up to {MAX_ROWS_EXPLAINED} rows", "InferRequest", "ExplainResponse"
+                )
+            },
             served: {"get": _get("metadata", "What is served, and its tensors")},
             f"{served}/ready": {"get": _get("modelReady", "Whether the model is ready")},
             HEALTH_LIVE_PATH: {"get": _get("live", "Whether the process runs")},
             HEALTH_READY_PATH: {"get": _get("ready", "Whether predictions are answered")},
+            MANIFEST_PATH: {"get": _get("manifest", "What the model is, and came from")},
             PROBE_PATH: {"get": _get("probe", "Predict the example of the artifact")},
         },
         "components": {"schemas": _schemas(manifest)},
@@ -120,6 +131,7 @@ def _schemas(manifest: Manifest) -> dict[str, Any]:
             },
             required=["outputs", "model", "revision", "predictionId"],
         ),
+        **_explaining(manifest),
         "Tensor": _tensor(manifest),
         "InferRequest": _object(
             {
@@ -149,6 +161,46 @@ def _schemas(manifest: Manifest) -> dict[str, Any]:
                 },
             },
         },
+    }
+
+
+def _explaining(manifest: Manifest) -> dict[str, Any]:
+    number = {"type": "number"}
+    attributions = _object({field.name: number for field in manifest.inputs}, required=[])
+    reason = _object({"input": {"type": "string"}, "attribution": number}, required=["input", "attribution"])
+    row = {
+        "value": number,
+        "base": number,
+        "attributions": attributions,
+        "reasons": {"type": "array", "items": reason},
+        "method": {"enum": list(METHODS)},
+        "samples": {"type": "integer"},
+        "background": {"type": "integer"},
+        "error": number,
+    }
+    told = {name: {"type": "string"} for name in ("output", "model", "revision", "digest")}
+    named = [name for name in row if name != "error"]
+    return {
+        "Explain": _object(
+            {
+                "inputs": {"$ref": "#/components/schemas/Inputs"},
+                "unit": {"type": ["string", "null"], "description": "not used"},
+                "output": {"enum": [*(field.name for field in manifest.outputs), None]},
+                "reasons": {"type": ["integer", "null"], "minimum": 0, "maximum": MOST_REASONS},
+            },
+            required=["inputs"],
+        ),
+        "Explanation": _object({**told, **row}, required=[*told, *named]),
+        "ExplainResponse": _object(
+            {
+                "model_name": {"type": "string"},
+                "model_version": {"type": "string"},
+                "id": {"type": "string"},
+                "parameters": {"type": "object"},
+                "explanations": {"type": "array", "items": _object(row, required=named)},
+            },
+            required=["model_name", "model_version", "parameters", "explanations"],
+        ),
     }
 
 
@@ -190,11 +242,15 @@ def _post(operation: str, summary: str, request: str, response: str) -> dict[str
         "requestBody": {"required": True, "content": _json(request)},
         "responses": {
             "200": {
-                "description": "predicted",
-                "headers": {HEADER_PREDICTION_ID: {"schema": {"type": "string"}}},
+                "description": "answered",
+                **({} if operation.startswith("explain") else _HEADERS),
                 "content": _json(response),
             },
-            **{status: {"description": text, "content": problem} for status, text in _PROBLEMS.items()},
+            **{
+                status: {"description": text, "content": problem}
+                for status, text in _PROBLEMS.items()
+                if status != "403" or operation.startswith("explain")
+            },
         },
     }
 

@@ -75,6 +75,9 @@ class Settings(BaseModel):
     spool_bytes: int = Field(default=32 * 2**20, ge=2**20, le=2**40)
     """A pod that answers 5,000 requests of new units a second fills 27 MB in ten minutes."""
 
+    explanations: bool = False
+    """Whether questions for explanations are answered."""
+
     triton: TritonSettings | None = None
     """How the Triton beside the front serves the model; None: it runs in this process."""
 
