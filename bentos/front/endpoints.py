@@ -61,6 +61,7 @@ class Endpoints:
         new_id: makes prediction ids.
         cache: of answers; None: the model is asked each time.
         gathering: of what the model sees; None: nobody wants to know.
+        explains: whether its document has explanations.
 
     """
 
@@ -75,6 +76,7 @@ class Endpoints:
         new_id: PredictionIds = random_id,
         cache: PredictionCache | None = None,
         gathering: Gathering | None = None,
+        explains: bool = False,
     ) -> None:
         self._predictor = predictor
         self._gathering = gathering
@@ -87,7 +89,8 @@ class Endpoints:
         self._example = orjson.dumps({"inputs": predictor.manifest.example})
         self.metadata = orjson.dumps(_metadata(predictor, model, revision))
         self.public_manifest = PublicManifest.of(predictor.manifest, predictor.digest).to_bytes()
-        self.openapi = orjson.dumps(openapi_document(predictor.manifest, model=model, revision=revision))
+        document = openapi_document(predictor.manifest, model=model, revision=revision, explains=explains)
+        self.openapi = orjson.dumps(document)
 
     @property
     def seconds_a_row(self) -> float:

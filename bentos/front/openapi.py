@@ -27,7 +27,6 @@ from marquee.contract.prediction import MAX_LENGTH
 
 _PROBLEMS: Final = {
     "400": "the body is no JSON, or a header is malformed",
-    "403": "explanations are switched off for this model",
     "413": "the body is too large",
     "415": "the body is not application/json",
     "422": "the input does not fit the schema; `errors` names each field",
@@ -51,8 +50,8 @@ _PARAMETERS: Final = [
 ]
 
 
-def openapi_document(manifest: Manifest, *, model: str, revision: str) -> dict[str, Any]:
-    """OpenAPI 3.1 of the endpoints that the front answers itself."""
+def openapi_document(manifest: Manifest, *, model: str, revision: str, explains: bool = False) -> dict[str, Any]:
+    """OpenAPI 3.1 of the endpoints that the front answers itself; with explanations where they are switched on."""
     served = f"/v2/models/{model}"
     return {
         "openapi": "3.1.0",
@@ -62,12 +61,7 @@ def openapi_document(manifest: Manifest, *, model: str, revision: str) -> dict[s
             f"{served}/infer": {
                 "post": _post("infer", "Predict rows as tensors (OIP v2)", "InferRequest", "InferResponse")
             },
-            "/explain": {"post": _post("explain", "Explain one row by field names", "Explain", "Explanation")},
-            f"{served}/explain": {
-                "post": _post(
-                    "explainRows", f"Explain up to {MAX_ROWS_EXPLAINED} rows", "InferRequest", "ExplainResponse"
-                )
-            },
+            **(_explaining(served) if explains else {}),
             served: {"get": _get("metadata", "What is served, and its tensors")},
             f"{served}/ready": {"get": _get("modelReady", "Whether the model is ready")},
             HEALTH_LIVE_PATH: {"get": _get("live", "Whether the process runs")},
@@ -75,7 +69,7 @@ def openapi_document(manifest: Manifest, *, model: str, revision: str) -> dict[s
             MANIFEST_PATH: {"get": _get("manifest", "What the model is, and came from")},
             PROBE_PATH: {"get": _get("probe", "Predict the example of the artifact")},
         },
-        "components": {"schemas": _schemas(manifest)},
+        "components": {"schemas": _schemas(manifest) | (_explanations(manifest) if explains else {})},
     }
 
 
@@ -131,7 +125,6 @@ def _schemas(manifest: Manifest) -> dict[str, Any]:
             },
             required=["outputs", "model", "revision", "predictionId"],
         ),
-        **_explaining(manifest),
         "Tensor": _tensor(manifest),
         "InferRequest": _object(
             {
@@ -164,7 +157,15 @@ def _schemas(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _explaining(manifest: Manifest) -> dict[str, Any]:
+def _explaining(served: str) -> dict[str, Any]:
+    summary = f"Explain up to {MAX_ROWS_EXPLAINED} rows"
+    return {
+        "/explain": {"post": _post("explain", "Explain one row by field names", "Explain", "Explanation")},
+        f"{served}/explain": {"post": _post("explainRows", summary, "InferRequest", "ExplainResponse")},
+    }
+
+
+def _explanations(manifest: Manifest) -> dict[str, Any]:
     number = {"type": "number"}
     attributions = _object({field.name: number for field in manifest.inputs}, required=[])
     reason = _object({"input": {"type": "string"}, "attribution": number}, required=["input", "attribution"])
@@ -246,11 +247,7 @@ def _post(operation: str, summary: str, request: str, response: str) -> dict[str
                 **({} if operation.startswith("explain") else _HEADERS),
                 "content": _json(response),
             },
-            **{
-                status: {"description": text, "content": problem}
-                for status, text in _PROBLEMS.items()
-                if status != "403" or operation.startswith("explain")
-            },
+            **{status: {"description": text, "content": problem} for status, text in _PROBLEMS.items()},
         },
     }
 

@@ -188,6 +188,7 @@ async def _serve(
         new_id=pod.new_id,
         cache=cache,
         gathering=_gathering(pod, predictor),
+        explains=settings.explanations,
     )
     predictor.watch(_in_loop(front.note_model))
     pod.page.describe_model(digest=predictor.digest, flavour=predictor.manifest.runtime.flavour)

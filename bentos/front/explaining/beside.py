@@ -62,9 +62,7 @@ class Explaining:
         """When a request that was turned away should come back; called once for each."""
         return self._admission.retry_seconds(time.perf_counter_ns())
 
-    async def explain(
-        self, rows: Rows, *, output: str | None = None, deadline: int | None = None
-    ) -> list[Explanation]:
+    async def explain(self, rows: Rows, *, output: str | None = None, deadline: int | None = None) -> list[Explanation]:
         """Why each row has its output.
 
         Args:

@@ -152,7 +152,9 @@ def _by_names(document: object, predictor: Predictor) -> _Question:
 def _by_tensors(document: Any, predictor: Predictor) -> _Question:
     request, errors = parse_infer(document, predictor.schema, predictor.outputs), Errors()
     if len(request.rows) > MAX_ROWS_EXPLAINED:
-        errors.add("/inputs", f"has {len(request.rows)} rows; at most {MAX_ROWS_EXPLAINED} are explained at once", "shape")
+        errors.add(
+            "/inputs", f"has {len(request.rows)} rows; at most {MAX_ROWS_EXPLAINED} are explained at once", "shape"
+        )
     if request.outputs is not None and len(request.outputs) > 1:
         errors.add("/outputs", "must name one output: each is explained by itself", "shape")
     parameters = document.get("parameters")

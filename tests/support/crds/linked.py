@@ -25,6 +25,8 @@ def settle(body: Body, place: Place) -> None:
             body["spec"]["traffic"]["assignment"]["holdoutPercent"] = 0
         case ("spec", "rollout", "steps", int(index), field):
             body["spec"]["rollout"]["steps"] = [_step(body["spec"]["rollout"]["steps"][index], field)]
+        case ("spec", "governance", "approvals", *_):
+            body["spec"]["governance"]["riskClass"] = "Limited"
         case ("spec", "rollout", "analysis", "primary", "kind"):
             _primary(body["spec"]["rollout"]["analysis"]["primary"])
         case ("spec", "rollout", "analysis", "guardrails", int(index), field):
@@ -45,6 +47,8 @@ def beside_others(item: Any, index: int) -> Any:
             return item | {"name": f"limit{index}"}
         case {"name": _, "direction": _} | {"name": _, "value": _}:
             return item | {"name": f"metric_{index}"}
+        case {"name": _, "rows": _}:
+            return item | {"name": f"input_{index}=value"}
         case {"input": _}:
             return item | {"input": f"input_{index}"}
         case {"weight": _}:

@@ -62,7 +62,7 @@ class Weighed:
 def weigh(snapshot: Snapshot, revision: ModelRevision) -> Weighed | None:
     """The approvals of a revision; None where the spec asks for none."""
     governance = snapshot.model.spec.governance
-    if governance is None:
+    if governance is None or governance.approvals is None:
         return None
     policy = policy_digest(snapshot.model)
     counted: dict[str, ModelApproval] = {}
@@ -79,9 +79,12 @@ def weigh(snapshot: Snapshot, revision: ModelRevision) -> Weighed | None:
 
 
 def policy_digest(model: MarketingModel) -> str:
-    """Digest of the rules that an approval is about: the rollout's plan, and who has to agree."""
+    """Digest of the rules that an approval is about: the rollout's plan, and all of governance.
+
+    What is not set is left out, so that a field of a newer operator voids no approval.
+    """
     governance = model.spec.governance
-    text = plan_digest(model) + (governance.model_dump_json() if governance is not None else "")
+    text = plan_digest(model) + (governance.model_dump_json(exclude_defaults=True) if governance is not None else "")
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

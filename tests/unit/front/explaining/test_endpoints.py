@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 import pytest_asyncio
+from jsonschema import Draft202012Validator
 
 from bentos.front.app import Front
 from bentos.front.endpoints import Endpoints
@@ -20,6 +20,7 @@ from bentos.front.explaining.endpoints import ExplainEndpoints
 from bentos.front.explaining.limits import MAX_ROWS_EXPLAINED
 from bentos.front.predictor import OverloadedError, Predictor, load_predictor
 from bentos.front.settings import Settings
+from marquee.contract.card import PublicManifest
 from marquee.contract.manifest import PythonRuntime
 from tests.unit.front.artifacts import linear_graph
 from tests.unit.front.conftest import LEAD, SCORE, VALID, Behind
@@ -56,7 +57,9 @@ def explained(front: Front, predictor: Predictor, behind: Behind, explaining: Ex
     """Serve it, explanations on."""
     explaining = explaining or Explaining(predictor)
     front.serve(
-        Endpoints(predictor, namespace="ns", model="fixture", revision="fixture-1", metrics=front.metrics),
+        Endpoints(
+            predictor, namespace="ns", model="fixture", revision="fixture-1", metrics=front.metrics, explains=True
+        ),
         behind,
         ExplainEndpoints(predictor, explaining, model="fixture", revision="fixture-1", metrics=front.metrics),
     )
@@ -100,6 +103,28 @@ async def test_rows_are_explained_as_tensors(asker: httpx.AsyncClient, path: str
     assert [one["value"] for one in body["explanations"]] == [25.0, SCORE]
     for one in body["explanations"]:
         assert one["base"] + sum(one["attributions"].values()) == pytest.approx(one["value"])
+
+
+async def test_answers_are_as_documented(asker: httpx.AsyncClient) -> None:
+    """By the OpenAPI document, which has explanations where they are switched on."""
+    document = (await asker.get("/openapi.json")).json()
+    rows = matrix([[20.0, 0, 5.0, 0, 0]])
+    for path, body in (("/explain", {"inputs": VALID}), ("/v2/models/fixture/explain", rows)):
+        operation = document["paths"][path]["post"]
+        for schema, instance in (
+            (operation["requestBody"], body),
+            (operation["responses"]["200"], (await asker.post(path, json=body)).json()),
+        ):
+            wanted = schema["content"]["application/json"]["schema"] | {"components": document["components"]}
+            Draft202012Validator(wanted).validate(instance)
+
+
+async def test_the_manifest_is_told_without_rows_or_counts(client: httpx.AsyncClient, predictor: Predictor) -> None:
+    """Whether explanations are on or not; neither the example nor the profile is in it."""
+    body = (await client.get("/marquee/manifest")).json()
+    assert PublicManifest.model_validate(body).digest == predictor.digest
+    assert {"example", "profile", "files"}.isdisjoint(body)
+    assert [one["name"] for one in body["inputs"]] == ["age", "visits", "income", "channel", "city"]
 
 
 async def test_the_same_row_has_the_same_explanation_as_before(asker: httpx.AsyncClient) -> None:
@@ -197,7 +222,7 @@ async def test_predictions_come_between(predictor: Predictor) -> None:
     assert explaining.seconds > 0
 
 
-SOURCE = b'''
+SOURCE = b"""
 import threading
 
 import numpy as np
@@ -213,7 +238,7 @@ class Model:
         self.threads.add(threading.get_ident())
         score = rows[:, 0] * 2 + rows[:, 1]
         return {"score": np.where(rows[:, 0] == 3, np.nan, score), "other": -score}
-'''
+"""
 
 
 def python(settings: Callable[..., Settings], **more: Any) -> Predictor:
@@ -257,7 +282,7 @@ def sys_modules_threads() -> set[int]:
 
 
 async def test_a_model_that_gives_nan_on_the_way_explains_nothing(
-    settings: Callable[..., Settings], empty_front: Front, behind: Behind, tmp_path: Path
+    settings: Callable[..., Settings], empty_front: Front, behind: Behind
 ) -> None:
     """500, saying where; never a figure made of NaN."""
     predictor = python(settings, change=numbers_profiled)

@@ -17,7 +17,7 @@ from bentos.front.runtimes import ModelOutputError
 from bentos.front.settings import Settings
 from marquee.contract.manifest import NumberField, PythonRuntime
 
-SOURCE = b'''
+SOURCE = b"""
 import numpy as np
 import torch
 
@@ -37,7 +37,7 @@ class Model:
         inputs = torch.from_numpy(rows).requires_grad_()
         self.network(inputs).sum().backward()
         return inputs.grad.numpy()
-'''
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ async def test_gradients_that_are_none_explain_nothing(
 
 
 def test_a_polynomial_is_integrated_exactly() -> None:
-    """x y^2 from (0, 0): a third of the value to x, two thirds to y."""
+    """From (0, 0) to (2, 3), x y^2: a third of the value to x, two thirds to y."""
     network = torch.nn.Identity()
 
     def value(rows: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -116,7 +116,7 @@ def test_a_bend_is_told_as_an_error() -> None:
         np.array([[1.0]]),
         np.array([[-1.0]]),
         lambda rows: (rows[:, 0] > 0.3).astype(np.float64),
-        lambda rows: np.zeros_like(rows),
+        np.zeros_like,
         chunk=64,
     )
     assert found.base + found.values.sum() + found.error == found.answer

@@ -63,6 +63,7 @@ def test_sampled_values_of_a_linear_model_are_the_closed_form() -> None:
 
 def test_walking_both_ways_makes_interactions_of_two_exact() -> None:
     """A sum of products needs no more orders than there are usual rows (each is walked once each way)."""
+
     def pairs(rows: Array) -> Array:
         result: Array = rows[:, 0] * rows[:, 1] + rows[:, 2] * rows[:, 3]
         return result
