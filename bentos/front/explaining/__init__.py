@@ -4,6 +4,6 @@ Two ways. *Shapley values* (`shapley`) ask the model for rows between the explai
 (`background`), and so explain whatever runs: an ONNX graph, a Python class, Triton. *Integrated gradients*
 (`gradients`) are for a Python class that offers its own.
 
-``shap`` would bring numba and llvmlite, more than 100 MB, into every predictor, and holds the model's rows in one piece.
+``shap`` would bring numba and llvmlite, more than 100 MB, into every predictor, and asks for all rows at once.
 The estimator itself is a page; the tests compare it with exact enumeration and with closed forms.
 """

@@ -1,7 +1,7 @@
 """Questions for explanations over HTTP: ``/explain`` by names, and ``/v2/models/{model}/explain`` by tensors.
 
-The bodies are those of ``/predict`` and ``infer``, as KServe's explain has it. An answer is no prediction: it has no id,
-is no exposure, and its rows are not counted for drift.
+The bodies are those of ``/predict`` and ``infer``, as KServe's explain has it. An answer is no prediction: it has no
+id, is no exposure, and its rows are not counted for drift.
 """
 
 from __future__ import annotations

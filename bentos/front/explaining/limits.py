@@ -1,4 +1,4 @@
-"""What a question for explanations may ask for, and what may answer it: the endpoints and their document agree on it."""
+"""What a question for explanations may ask for, and by which method it may be answered."""
 
 from __future__ import annotations
 

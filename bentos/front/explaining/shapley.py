@@ -7,8 +7,8 @@ up to the difference between the row's answer and the usual one (efficiency).
 Up to `EXACT_INPUTS` inputs every set is asked for. Beyond that a usual row becomes the explained one, input by input in
 a random order, and each step's change is credited to its input (Strumbelj & Kononenko 2014, algorithm 1; Castro, Gomez
 & Tejada 2009). Every order is walked in both directions (Mitchell, Cooper, Frank & Holmes 2022, section 4.2, as in
-shap's ``PermutationExplainer``): that cancels the error of all interactions of two inputs. Walks telescope and every usual
-row is walked from equally often, so efficiency is exact whatever the number of orders.
+shap's ``PermutationExplainer``): that cancels the error of all interactions of two inputs. Walks telescope and every
+usual row is walked from equally often, so efficiency is exact whatever the number of orders.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from marquee.contract.approval import ANNOTATION_AUTHOR
 from marquee.contract.retraining import RetrainingResult, SliceScores
 from marquee.control.render import names
 from marquee.control.render.retraining import RunOrder
+from marquee.judging.disclosure import disclosed
 
 
 def candidate(
@@ -45,7 +46,7 @@ def candidate(
         description=f"trained by {order.trigger}: {order.why}"[:1024],
         lineage=lineage,
         metrics=tuple(RevisionMetric(name=one.name, value=scores[one.name]) for one in gate.metrics),
-        slices=tuple(_slice(one) for one in result.comparison.slices if "=" in one.name),
+        slices=tuple(_slice(one) for one in result.comparison.slices if _may_be_told(one)),
     )
     reference = model.spec.revision
     track = reference.track if reference is not None else None
@@ -60,6 +61,11 @@ def candidate(
         },
         "spec": spec.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
+
+
+def _may_be_told(told: SliceScores) -> bool:
+    """It has the name of a group, and is none of so few that a figure is about somebody."""
+    return "=" in told.name[1:-1] and disclosed(told.rows)
 
 
 def _slice(told: SliceScores) -> RevisionSlice:

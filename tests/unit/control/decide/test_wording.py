@@ -155,9 +155,9 @@ STORIES: dict[str, tuple[Snapshot, Reason, str]] = {
         ),
         Reason.FAIRNESS_EXCEEDED,
         (
-            "revision churn-2 waits: auc of region: region=south has 0.7 (100 rows), region=north has 0.9 (1,200 rows): "
-            "a gap of 0.2, and spec.governance.fairness allows 0.1; name a revision whose groups are closer, or change "
-            "the rule, which voids approvals; revision churn-1 keeps serving"
+            "revision churn-2 waits: auc of region: region=south has 0.7 (100 rows), region=north has 0.9 (1,200 "
+            "rows): a gap of 0.2, and spec.governance.fairness allows 0.1; name a revision whose groups are closer, or "
+            "change the rule, which voids approvals; revision churn-1 keeps serving"
         ),
     ),
     "unmeasured": (
