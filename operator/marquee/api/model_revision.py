@@ -86,10 +86,10 @@ class RevisionMetric(ApiModel):
 class RevisionSlice(ApiModel):
     """How the artifact does on the rows of one value of one input, none of which it was trained on."""
 
-    name: Annotated[str, StringConstraints(min_length=3, max_length=128)] = Field(
-        description="input=value.",
+    name: Annotated[str, StringConstraints(min_length=2, max_length=128)] = Field(
+        description="input=value; without a value: the rows where it is missing.",
         json_schema_extra=rules(
-            cel("self.matches('^[A-Za-z_][A-Za-z0-9_.-]*=.+')", "must be input=value, such as region=north")
+            cel("self.matches('^[A-Za-z_][A-Za-z0-9_.-]*=')", "must be input=value, such as region=north")
         ),
     )
     rows: int = Field(ge=0, le=1_000_000_000_000, description="That the metrics are of.")

@@ -21,8 +21,8 @@ class Card:
     description = """Write what a model is for, what its revision came from, how it does for groups, who has approved
         it and what watches it, with the nine points of Annex IV of the EU AI Act, each present or missing. Needs the
         verb get on marketingmodels and modelrevisions; with list on modelapprovals and pods and get on pods/proxy the
-        card has approvals and the artifact's own figures too. A name with a slash, such as ./out/lead, is an artifact's folder,
-        and no cluster is asked."""
+        card has approvals and the artifact's own figures too. A name with a slash, such as ./out/lead, is an artifact's
+        folder, and no cluster is asked."""
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
         """Declare the arguments."""

@@ -65,7 +65,7 @@ def candidate(
 
 def _may_be_told(told: SliceScores) -> bool:
     """It has the name of a group, and is none of so few that a figure is about somebody."""
-    return "=" in told.name[1:-1] and disclosed(told.rows)
+    return "=" in told.name[1:] and disclosed(told.rows)
 
 
 def _slice(told: SliceScores) -> RevisionSlice:

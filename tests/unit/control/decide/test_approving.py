@@ -129,7 +129,7 @@ def test_every_rule_of_governance_is_part_of_the_policy(change: dict[str, Any]) 
 
 
 def test_what_is_not_set_voids_no_approval() -> None:
-    """The digest of a model with approvals alone is that of Marquee 0.5, which knew nothing else."""
+    """The digest of a model with approvals alone is that of an operator that knew nothing else."""
     model = snapshot(governance=GOVERNANCE).model
     text = plan_digest(model) + '{"approvals":{"required":2}}'
     assert policy_digest(model) == hashlib.sha256(text.encode()).hexdigest()[:16]
