@@ -274,6 +274,25 @@ async def test_a_class_is_asked_where_predictions_ask_it(settings: Callable[...,
     assert len(sys_modules_threads()) == 1
 
 
+async def test_a_slow_class_is_asked_in_its_thread(settings: Callable[..., Settings]) -> None:
+    """Where its predictions are made, one after the other."""
+    slow = SOURCE.replace(b"score = rows", b"__import__('time').sleep(0.002); score = rows")
+    predictor = load_predictor(
+        settings(
+            runtime=PythonRuntime(entrypoint="model:Model"),
+            files={"model.py": slow},
+            outputs=("score", "other"),
+            change=numbers_profiled,
+        )
+    )
+    sys_modules_threads().clear()
+    asked = Explaining(predictor).explain(np.array([[2.0, 5.0]]))
+    (found,), (score, _) = await asyncio.gather(asked, predictor.predict(np.array([[2.0, 5.0]])))
+    assert found.value == score[0] == 9.0
+    assert found.attributions == {"f0": pytest.approx(3.0), "f1": pytest.approx(4.5)}
+    assert len(sys_modules_threads()) == 1
+
+
 def sys_modules_threads() -> set[int]:
     import sys
 
