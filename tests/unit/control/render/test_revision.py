@@ -21,6 +21,9 @@ def test_groups_are_told_with_the_candidates_figures() -> None:
     ]
     result = RetrainingResult.model_validate(
         {
+            "model": MODEL,
+            "useCase": "churn",
+            "metrics": scores,
             "uri": "s3://models/churn/run",
             "digest": digest_of("run"),
             "codeDigest": digest_of("code"),

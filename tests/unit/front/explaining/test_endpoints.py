@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -15,6 +16,7 @@ from jsonschema import Draft202012Validator
 
 from bentos.front.app import Front
 from bentos.front.endpoints import Endpoints
+from bentos.front.explaining import beside
 from bentos.front.explaining.beside import Explaining, TooSlowError
 from bentos.front.explaining.endpoints import ExplainEndpoints
 from bentos.front.explaining.limits import MAX_ROWS_EXPLAINED
@@ -184,11 +186,11 @@ async def test_a_deadline_ends_an_explanation(asker: httpx.AsyncClient, explaini
     def slow() -> bool:
         nonlocal seen
         seen += 1
-        time.sleep(0.05)
+        time.sleep(0.5)
         return False
 
     explaining._busy = slow
-    response = await asker.post("/explain", json={"inputs": VALID}, headers={"marquee-deadline-ms": "20"})
+    response = await asker.post("/explain", json={"inputs": VALID}, headers={"marquee-deadline-ms": "400"})
     assert response.status_code == 504
     assert response.json()["type"] == "urn:marquee:problem:deadline-exceeded"
     assert seen == 1
@@ -196,11 +198,15 @@ async def test_a_deadline_ends_an_explanation(asker: httpx.AsyncClient, explaini
 
 async def test_who_would_wait_too_long_is_turned_away(predictor: Predictor, empty_front: Front, behind: Behind) -> None:
     """One is explained, as many wait as may, and the others get 503 with Retry-After."""
-    explained(empty_front, predictor, behind, Explaining(predictor, wait_seconds=0.15, busy=lambda: True))
+    gone = threading.Event()
+    explained(empty_front, predictor, behind, Explaining(predictor, wait_seconds=0.15, busy=lambda: not gone.wait(60)))
     transport = httpx.ASGITransport(empty_front, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://pod") as client:
-        asked = [client.post("/explain", json={"inputs": VALID}) for _ in range(4)]
-        answers = await asyncio.gather(*asked)
+        asked = [asyncio.create_task(client.post("/explain", json={"inputs": VALID})) for _ in range(4)]
+        while sum(task.done() for task in asked) < 2:
+            await asyncio.sleep(0.005)
+        gone.set()
+        answers = [await task for task in asked]
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses == [200, 200, 503, 503]
     turned_away = next(answer for answer in answers if answer.status_code == 503)
@@ -208,18 +214,22 @@ async def test_who_would_wait_too_long_is_turned_away(predictor: Predictor, empt
     assert empty_front.metrics.shed["model"] == 2
 
 
-async def test_predictions_come_between(predictor: Predictor) -> None:
+async def test_predictions_come_between(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
     """While predictions wait, a piece of an explanation waits too; it goes on when they have gone."""
-    waiting = True
-    explaining = Explaining(predictor, busy=lambda: waiting)
-    task = asyncio.create_task(explaining.explain(predictor.example))
-    await asyncio.sleep(0.005)
-    assert not task.done()
-    waiting = False
-    (found,) = await task
+    monkeypatch.setattr(beside, "_GIVES_WAY_SECONDS", 60)
+    looks = iter([True, True, True])
+    explaining = Explaining(predictor, busy=lambda: next(looks, False))
+    (found,) = await explaining.explain(predictor.example)
+    assert next(looks, None) is None
     assert found.value == pytest.approx(SCORE)
     assert explaining.rows == 1
     assert explaining.seconds > 0
+
+
+async def test_under_a_load_that_never_ends_explanations_still_end(predictor: Predictor) -> None:
+    """A piece waits for a while only."""
+    (found,) = await Explaining(predictor, busy=lambda: True).explain(predictor.example)
+    assert found.value == pytest.approx(SCORE)
 
 
 SOURCE = b"""
