@@ -82,7 +82,8 @@ def _worths(row: Rows, background: Rows, members: NDArray[np.bool_], ask: Ask, *
         for member in members:
             yield np.where(member, row, background)
 
-    return _asked(rows(), ask, chunk=chunk).reshape(len(members), len(background)).mean(axis=1)
+    worths: Vector = _asked(rows(), ask, chunk=chunk).reshape(len(members), len(background)).mean(axis=1)
+    return worths
 
 
 def sampled(row: Rows, background: Rows, ask: Ask, *, orders: int, chunk: int) -> Attribution:

@@ -41,7 +41,7 @@ def tell(facts: Facts, row: Row) -> Told:
         what = _what(facts, target) if target is not None else ""
         ask = "`kubectl marquee approve`, by somebody who has not made it"
         return Told(row.reason, f"{what} waits: {bounded(facts.approvals.words)}; {ask}{keeps}")
-    if row.reason in _UNFAIR and facts.fairness is not None:
+    if isinstance(row.reason, Reason) and row.reason in _UNFAIR and facts.fairness is not None:
         what = _what(facts, target) if target is not None else ""
         return Told(row.reason, f"{what} waits: {bounded(facts.fairness.words)}{keeps}")
     if target is None:

@@ -235,7 +235,7 @@ def _slice_inputs(model: MarketingModel, gate: Gate) -> tuple[str, ...]:
     """Those that the gate looks at, and those that fairness is judged by: a run is told each once."""
     governance = model.spec.governance
     fairness = governance.fairness.slices if governance is not None and governance.fairness is not None else ()
-    return tuple(dict.fromkeys(one.input for one in (*fairness, *gate.slices)))
+    return tuple(dict.fromkeys([*(one.input for one in fairness), *(one.input for one in gate.slices)]))
 
 
 def _instant(moment: datetime | None) -> str:

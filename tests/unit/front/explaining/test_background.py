@@ -24,6 +24,12 @@ from marquee.contract.manifest import (
 def background(field: InputField, profile: FeatureProfile | None, *, missing: bool = True) -> NDArray[np.float64]:
     """The column of one input whose example is 7."""
     manifest = Manifest.model_construct(
+        model="fixture",
+        use_case="a fixture",
+        example={field.name: 7.0},
+        files={},
+        metrics={},
+        created_at="2025-01-01T00:00:00Z",
         inputs=(field,),
         outputs=(OutputField(name="score"),),
         runtime=OnnxRuntime(outputs={"score": ("scores", 0)}),

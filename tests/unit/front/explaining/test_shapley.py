@@ -123,7 +123,8 @@ def test_no_question_is_larger_than_allowed() -> None:
 
     def model(rows: Array) -> Array:
         sizes.append(len(rows))
-        return rows.sum(axis=1)
+        sums: Array = rows.sum(axis=1)
+        return sums
 
     shapley(usual(1, 10), usual(64, 10), model, chunk=50)
     assert max(sizes) == 50
