@@ -17,14 +17,14 @@ _STYLE: Final = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: 0; }
 h2 { border-bottom: 1px solid; font-size: 1.2rem; margin-top: 2rem; }
-p, dd, td, th { overflow-wrap: anywhere; }
+p, dd { overflow-wrap: anywhere; }
 dt { font-weight: 600; }
 dd { margin: 0 0 .6rem; }
 small { display: block; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
 caption { text-align: left; font-weight: 600; padding-bottom: .3rem; }
-th, td { border: 1px solid; padding: .3rem .5rem; text-align: left; vertical-align: top; }
+th, td { border: 1px solid; min-width: 3rem; padding: .3rem .5rem; text-align: left; vertical-align: top; }
 @media print { body { margin: 0; max-width: none; } }
 """
 
