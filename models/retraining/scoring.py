@@ -15,24 +15,25 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from marquee.contract.manifest import OnnxRuntime, PythonRuntime
+from marquee.contract.manifest import OnnxRuntime, PythonRuntime, Runtime
 
 Numbers = NDArray[np.float64]
 
 
-def score(runtime: OnnxRuntime | PythonRuntime, files: Mapping[str, bytes], rows: Numbers, *, output: str) -> Numbers:
+def score(runtime: Runtime, files: Mapping[str, bytes], rows: Numbers, *, output: str) -> Numbers:
     """One output of a model, shape (rows,), computed on one thread.
 
     Raises:
-        ValueError: an answer that is not one finite number a row.
+        ValueError: an answer that is not one finite number a row; a flavour that is not run here.
         Exception: whatever the model's own code raises.
 
     """
-    answer = (
-        _onnx(runtime, files, rows, output)
-        if isinstance(runtime, OnnxRuntime)
-        else _python(runtime, files, rows)[output]
-    )
+    if isinstance(runtime, OnnxRuntime):
+        answer = _onnx(runtime, files, rows, output)
+    elif isinstance(runtime, PythonRuntime):
+        answer = _python(runtime, files, rows)[output]
+    else:
+        raise ValueError(f"an artifact of flavour {runtime.flavour} is run by Triton alone")
     scores = np.asarray(answer, dtype=np.float64)
     if scores.shape != (len(rows),) or not np.isfinite(scores).all():
         raise ValueError(f"output {output} is not one finite number a row: shape {scores.shape} for {len(rows)} rows")

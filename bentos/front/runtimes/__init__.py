@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bentos.front.artifact import Artifact
-from marquee.contract.manifest import OnnxRuntime
+from bentos.front.failures import CannotServeError
+from marquee.contract.manifest import OnnxRuntime, PythonRuntime
+from marquee.contract.pod import FailureReason
+from marquee.contract.triton import FLAVOURS
 
 Column = NDArray[np.floating]
 """One output of many rows, shape (rows,)."""
@@ -86,13 +89,21 @@ def load_runtime(artifact: Artifact, *, threads: int) -> Runtime:
     """The model of an artifact, loaded in this process and compared with its manifest.
 
     Raises:
-        CannotServeError: ``ModelLoadFailed`` or ``SchemaMismatch``.
+        CannotServeError: ``ModelLoadFailed`` or ``SchemaMismatch``; ``SettingsInvalid``: only Triton runs such models.
 
     """
-    if isinstance(artifact.manifest.runtime, OnnxRuntime):
+    runtime = artifact.manifest.runtime
+    if isinstance(runtime, OnnxRuntime):
         from bentos.front.runtimes.onnx import OnnxModel
 
-        return OnnxModel(artifact, artifact.manifest.runtime, threads=threads)
-    from bentos.front.runtimes.python import PythonModel
+        return OnnxModel(artifact, runtime, threads=threads)
+    if isinstance(runtime, PythonRuntime):
+        from bentos.front.runtimes.python import PythonModel
 
-    return PythonModel(artifact, artifact.manifest.runtime)
+        return PythonModel(artifact, runtime)
+    backend = next(name for name, flavours in FLAVOURS.items() if runtime.flavour in flavours)
+    raise CannotServeError(
+        FailureReason.SETTINGS_INVALID,
+        f"spec.serving.triton: an artifact of flavour {runtime.flavour} is run by Triton alone; ask for it with "
+        f"backend {backend.value}",
+    )

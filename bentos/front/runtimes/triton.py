@@ -18,12 +18,12 @@ from bentos.front.failures import CannotServeError
 from bentos.front.runtimes import Column, ModelFailedError, ModelUnavailableError
 from bentos.front.schema import Schema
 from bentos.front.settings import Settings
-from bentos.front.triton.configuring import input_of, outputs_of
+from bentos.front.triton.configuring import datatype_of, input_of, outputs_of
 from bentos.front.triton.control import AWAY, OPTIONS, ModelRefusedError, TritonControl, in_words
 from bentos.front.triton.keeping import Keeper
 from bentos.front.triton.repository import write_model
 from bentos.front.triton.tensors import DATATYPES, Tensors
-from marquee.contract.manifest import Manifest, OnnxRuntime
+from marquee.contract.manifest import Manifest
 from marquee.contract.pod import FailureReason
 from marquee.contract.triton import TritonSettings
 
@@ -70,7 +70,7 @@ class TritonModel:
     """Predictions that may wait for Triton, which joins them to batches."""
 
     def __init__(self, manifest: Manifest, triton: TritonSettings, control: TritonControl) -> None:
-        datatype = "FP32" if isinstance(manifest.runtime, OnnxRuntime) else "FP64"
+        datatype = datatype_of(manifest)
         self.largest = float(np.finfo(DATATYPES[datatype]).max)
         self._tensors = Tensors(manifest.model, input_of(manifest, triton), datatype, outputs_of(manifest, triton))
         self._width = len(manifest.inputs)

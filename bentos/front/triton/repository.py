@@ -10,9 +10,8 @@ from typing import Final
 from bentos.front.artifact import Artifact
 from bentos.front.failures import CannotServeError
 from bentos.front.triton.configuring import EXAMPLE_FILE, model_config
-from marquee.contract.manifest import OnnxRuntime
 from marquee.contract.pod import FailureReason
-from marquee.contract.triton import Backend, TritonSettings
+from marquee.contract.triton import FLAVOURS, Backend, TritonSettings
 
 VERSION: Final = "1"
 """A pod serves one revision; Triton counts from one."""
@@ -33,11 +32,14 @@ def write_model(root: Path, artifact: Artifact, settings: TritonSettings, *, thr
 
     """
     manifest = artifact.manifest
-    if settings.backend is Backend.ONNXRUNTIME and not isinstance(manifest.runtime, OnnxRuntime):
+    flavour = manifest.runtime.flavour
+    if flavour not in FLAVOURS[settings.backend]:
+        runs = " and ".join(FLAVOURS[settings.backend])
+        others = " or ".join(backend.value for backend, flavours in FLAVOURS.items() if flavour in flavours)
         raise CannotServeError(
             FailureReason.SETTINGS_INVALID,
-            f"spec.serving.triton.backend: {settings.backend.value} runs ONNX graphs, and this artifact's flavour is "
-            f"{manifest.runtime.flavour}; use the backend {Backend.PYTHON.value}",
+            f"spec.serving.triton.backend: {settings.backend.value} runs artifacts of flavour {runs}, and this "
+            f"one's is {flavour}; use the backend {others}",
         )
     folder = root / manifest.model
     try:

@@ -230,6 +230,11 @@ class Serving(ApiModel):
                 field_path=".gpu",
             ),
             cel(
+                "has(self.gpu) || !has(self.triton) || self.triton.backend != 'tensorrt'",
+                "Triton's backend tensorrt runs on GPUs alone: ask for one in gpu",
+                field_path=".triton.backend",
+            ),
+            cel(
                 "!has(self.gpu) || !has(self.gpu.resource) || !has(self.triton) || "
                 "!has(self.triton.instanceGroups) || self.triton.instanceGroups.all(group, !has(group.gpus) || "
                 "group.gpus.all(index, index < self.gpu.count))",

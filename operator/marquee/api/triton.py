@@ -107,8 +107,9 @@ class Triton(ApiModel):
     )
     backend: Backend = Field(
         default=Backend.ONNXRUNTIME,
-        description="onnxruntime: artifacts of flavour onnx. python: any artifact, in Triton's Python, which needs "
-        "NumPy, and onnxruntime for flavour onnx.",
+        description="onnxruntime: artifacts of flavour onnx. pytorch: TorchScript. tensorrt: plans, on the GPU that "
+        "they were built for. python: flavours python and onnx, in Triton's Python, which needs NumPy, and onnxruntime "
+        "for flavour onnx.",
     )
     max_batch_size: BatchSize = Field(
         default=64, description="Rows of one call of the model; a request of more rows is asked in parts."
@@ -141,6 +142,12 @@ class Triton(ApiModel):
                 "self.backend != 'python' || !has(self.instanceGroups) || "
                 "self.instanceGroups.all(group, group.kind == 'CPU')",
                 "backend python runs on the CPU: use kind CPU, or backend onnxruntime",
+                field_path=".instanceGroups",
+            ),
+            cel(
+                "self.backend != 'tensorrt' || !has(self.instanceGroups) || "
+                "self.instanceGroups.all(group, group.kind == 'GPU')",
+                "backend tensorrt runs on GPUs alone: use kind GPU",
                 field_path=".instanceGroups",
             ),
             cel(

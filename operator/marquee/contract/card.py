@@ -17,7 +17,7 @@ class PublicManifest(ContractModel):
     model: str
     use_case: str
     digest: Sha256
-    flavour: str = Field(description="what runs: onnx or python")
+    flavour: str = Field(description="what runs, such as onnx or python")
     inputs: tuple[InputField, ...]
     outputs: tuple[OutputField, ...]
     metrics: dict[str, float]

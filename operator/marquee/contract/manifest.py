@@ -22,6 +22,7 @@ MAX_FEATURES = 2_000
 MAX_MANIFEST_BYTES = 4 * 2**20
 
 RowCount = Annotated[int, Field(ge=0)]
+Place = Annotated[int, Field(ge=0, lt=1_000)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,62}$")]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,48}[a-z0-9])?$")]
@@ -107,6 +108,33 @@ class PythonRuntime(ContractModel):
 
     flavour: Literal["python"] = "python"
     entrypoint: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+
+
+class TorchScriptRuntime(ContractModel):
+    """A TorchScript module, which Triton's backend ``pytorch`` alone runs: no predictor has PyTorch.
+
+    It is called with one float32 tensor of shape (rows, inputs), and returns a float32 tensor of shape (rows, columns)
+    or a tuple of such. ``outputs`` maps each output field to (place in the tuple, column).
+    """
+
+    flavour: Literal["torchscript"] = "torchscript"
+    file: str = "model.pt"
+    outputs: dict[str, tuple[Place, Place]]
+
+
+class TensorRtRuntime(ContractModel):
+    """A TensorRT plan, which Triton's backend ``tensorrt`` alone runs, on the kind of GPU that it was built for.
+
+    Input and outputs are as those of `OnnxRuntime`.
+    """
+
+    flavour: Literal["tensorrt"] = "tensorrt"
+    file: str = "model.plan"
+    input_name: str = "inputs"
+    outputs: dict[str, tuple[str, int]]
+
+
+Runtime = OnnxRuntime | PythonRuntime | TorchScriptRuntime | TensorRtRuntime
 
 
 class FileEntry(ContractModel):
@@ -206,7 +234,7 @@ class Manifest(ContractModel):
     format_version: Literal[1] = 1
     model: ModelName
     use_case: str
-    runtime: Annotated[OnnxRuntime | PythonRuntime, Field(discriminator="flavour")]
+    runtime: Annotated[Runtime, Field(discriminator="flavour")]
     inputs: tuple[InputField, ...] = Field(min_length=1, max_length=MAX_FEATURES)
     outputs: tuple[OutputField, ...] = Field(min_length=1, max_length=100)
     example: dict[str, Any] = Field(description="one valid row; warm-up and the operator's probe predict it")
@@ -234,7 +262,7 @@ class Manifest(ContractModel):
             raise ValueError("outputs: names must be distinct")
         if missing := [name for name in names if name not in self.example]:
             raise ValueError(f"example: {missing[0]!r} is missing")
-        if isinstance(self.runtime, OnnxRuntime):
+        if not isinstance(self.runtime, PythonRuntime):
             if set(self.runtime.outputs) != outputs:
                 raise ValueError("runtime.outputs must map exactly the names in outputs")
             if self.runtime.file not in self.files:

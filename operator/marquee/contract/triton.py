@@ -6,6 +6,7 @@ repository for the server, has it loaded by explicit control, and asks it for pr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -25,7 +26,18 @@ class Backend(StrEnum):
     """What runs the model within Triton."""
 
     ONNXRUNTIME = "onnxruntime"
+    PYTORCH = "pytorch"
+    TENSORRT = "tensorrt"
     PYTHON = "python"
+
+
+FLAVOURS: Final[Mapping[Backend, tuple[str, ...]]] = {
+    Backend.ONNXRUNTIME: ("onnx",),
+    Backend.PYTORCH: ("torchscript",),
+    Backend.TENSORRT: ("tensorrt",),
+    Backend.PYTHON: ("onnx", "python"),
+}
+"""The flavours of artifacts that a backend runs."""
 
 
 class InstanceKind(StrEnum):

@@ -20,8 +20,8 @@ from marquee.contract.manifest import (
     NumberField,
     OnnxRuntime,
     OutputField,
-    PythonRuntime,
     ReferenceProfile,
+    Runtime,
 )
 
 OPSET = 17
@@ -131,7 +131,7 @@ def write_artifact(
     inputs: Sequence[InputField] | None = None,
     example: dict[str, Any] | None = None,
     files: dict[str, bytes] | None = None,
-    runtime: OnnxRuntime | PythonRuntime | None = None,
+    runtime: Runtime | None = None,
     outputs: Sequence[str] = ("score",),
     model: str = "fixture",
     change: Callable[[dict[str, Any]], None] | None = None,

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from bentos.front.failures import CannotServeError
 from bentos.front.predictor import Predictor, load_predictor
 from bentos.front.settings import Settings
-from marquee.contract.manifest import NumberField, OnnxRuntime, PythonRuntime
+from marquee.contract.manifest import NumberField, OnnxRuntime, PythonRuntime, TorchScriptRuntime
 from marquee.contract.pod import FailureReason
 from tests.unit.front.artifacts import linear_graph, numbers
 
@@ -206,3 +206,11 @@ def test_graphs_get_the_threads_that_the_settings_name(settings: Make) -> None:
     predictor: Predictor = load_predictor(settings({"threads": 3}, inputs=numbers(2)))
     session = predictor._runtime._session  # type: ignore[attr-defined]
     assert session.get_session_options().intra_op_num_threads == 3
+
+
+def test_what_only_triton_runs(settings: Make) -> None:
+    """A pod without Triton says which backend such an artifact needs."""
+    runtime = TorchScriptRuntime(outputs={"score": (0, 0)})
+    error = refused(settings(runtime=runtime, files={"model.pt": b"module"}))
+    assert error.reason is FailureReason.SETTINGS_INVALID
+    assert "ask for it with backend pytorch" in str(error)

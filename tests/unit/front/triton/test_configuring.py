@@ -9,8 +9,11 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as proto
 
+from bentos.front.artifact import Artifact
+from bentos.front.failures import CannotServeError
 from bentos.front.triton.configuring import input_of, model_config, outputs_of
-from marquee.contract.manifest import Manifest, OnnxRuntime, PythonRuntime
+from bentos.front.triton.repository import write_model
+from marquee.contract.manifest import Manifest, OnnxRuntime, PythonRuntime, TensorRtRuntime, TorchScriptRuntime
 from marquee.contract.triton import TritonSettings
 from tests.unit.front.artifacts import numbers, write_artifact
 
@@ -35,6 +38,33 @@ def python_class(tmp_path: Path) -> Manifest:
     """Two numbers in, one output, by a class."""
     write_artifact(tmp_path / "class", model="churn", runtime=PythonRuntime(entrypoint="model:Model"))
     return Manifest.model_validate_json((tmp_path / "class" / "manifest.json").read_bytes())
+
+
+@pytest.fixture
+def torch_module(tmp_path: Path) -> Manifest:
+    """Three numbers in; two outputs from the tensors of a TorchScript module."""
+    write_artifact(
+        tmp_path / "module",
+        model="churn",
+        inputs=numbers(3),
+        outputs=("score", "value"),
+        files={"model.pt": b"module"},
+        runtime=TorchScriptRuntime(outputs={"score": (1, 1), "value": (0, 0)}),
+    )
+    return Manifest.model_validate_json((tmp_path / "module" / "manifest.json").read_bytes())
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Manifest:
+    """Three numbers in, one output, by a TensorRT plan."""
+    write_artifact(
+        tmp_path / "plan",
+        model="churn",
+        inputs=numbers(3),
+        files={"model.plan": b"plan"},
+        runtime=TensorRtRuntime(input_name="rows", outputs={"score": ("scores", 1)}),
+    )
+    return Manifest.model_validate_json((tmp_path / "plan" / "manifest.json").read_bytes())
 
 
 def config_of(manifest: Manifest, **settings: Any) -> Any:
@@ -108,3 +138,50 @@ def test_outputs_are_found_by_backend(graph: Manifest) -> None:
     onnx, python = TritonSettings(), TritonSettings.model_validate({"backend": "python"})
     assert (input_of(graph, onnx), outputs_of(graph, onnx)) == ("rows", [("scores", 1), ("values", 0)])
     assert (input_of(graph, python), outputs_of(graph, python)) == ("inputs", [("score", 0), ("value", 0)])
+
+
+def test_a_torch_module_is_called_by_places(torch_module: Manifest) -> None:
+    """Its tensors have no names and say no shapes, so the configuration tells Triton both."""
+    config = config_of(torch_module, backend="pytorch")
+    assert (config.backend, config.default_model_filename) == ("pytorch", "model.pt")
+    assert [(tensor.name, tensor.data_type, list(tensor.dims)) for tensor in config.input] == [
+        ("INPUT__0", proto.TYPE_FP32, [3])
+    ]
+    assert [(tensor.name, tensor.data_type, list(tensor.dims)) for tensor in config.output] == [
+        ("OUTPUT__0", proto.TYPE_FP32, [-1]),
+        ("OUTPUT__1", proto.TYPE_FP32, [-1]),
+    ]
+    assert config.parameters["INTRA_OP_THREAD_COUNT"].string_value == "2"
+    settings = TritonSettings.model_validate({"backend": "pytorch"})
+    assert outputs_of(torch_module, settings) == [("OUTPUT__1", 1), ("OUTPUT__0", 0)]
+
+
+def test_a_plan_knows_its_own_tensors(plan: Manifest) -> None:
+    """Triton reads the shapes of a plan's outputs from the plan."""
+    config = config_of(plan, backend="tensorrt", instance_groups=[{"kind": "GPU"}])
+    assert (config.backend, config.default_model_filename) == ("tensorrt", "model.plan")
+    assert (config.input[0].name, config.input[0].data_type) == ("rows", proto.TYPE_FP32)
+    assert not config.output
+    assert config.instance_group[0].kind == proto.ModelInstanceGroup.KIND_GPU
+    assert outputs_of(plan, TritonSettings.model_validate({"backend": "tensorrt"})) == [("scores", 1)]
+
+
+@pytest.mark.parametrize(
+    ("fixture", "backend", "others"),
+    [
+        ("graph", "pytorch", "onnxruntime or python"),
+        ("python_class", "onnxruntime", "python"),
+        ("torch_module", "python", "pytorch"),
+        ("plan", "onnxruntime", "tensorrt"),
+    ],
+)
+def test_a_backend_that_does_not_run_the_artifact(
+    fixture: str, backend: str, others: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """It is refused before Triton is asked, with the backends that do."""
+    manifest: Manifest = request.getfixturevalue(fixture)
+    artifact = Artifact(tmp_path, manifest, "sha256:" + "0" * 64)
+    settings = TritonSettings.model_validate({"backend": backend})
+    with pytest.raises(CannotServeError, match=rf"one's is {manifest.runtime.flavour}; use the backend {others}$"):
+        write_model(tmp_path / "repository", artifact, settings, threads=1, example=b"")
+    assert not (tmp_path / "repository").exists()
