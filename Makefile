@@ -104,7 +104,7 @@ bench-overload: $(VENV)/ready ## the predictor at three times its capacity
 	$(call stage,benchmark: overload)
 	@$(BIN)/python -m tests.bench.overload
 
-bench-audit: $(VENV)/ready ## the audit log: tampering found, durable appends a second, every file call that fails
+bench-audit: $(VENV)/ready programs ## the audit log: tampering found, durable appends a second, every file call that fails; the kill switch
 	$(call stage,benchmark: audit)
 	@$(BIN)/python -m tests.bench.audit
 

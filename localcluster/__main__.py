@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from localcluster import gateway, helm, keda, kubectl, status
+from localcluster import gateway, helm, keda, kubectl, status, trainer
 from localcluster.cluster import Cluster
 from localcluster.errors import LocalClusterError
 from localcluster.stages import Stages
@@ -17,6 +17,7 @@ _BUILDS = {
     "helm": helm.ensure_helm,
     "gateway": gateway.ensure_programs,
     "keda": keda.ensure_programs,
+    "trainer": trainer.ensure_programs,
 }
 
 
@@ -37,6 +38,8 @@ def parser() -> argparse.ArgumentParser:
     verbs.add_parser("gateway", help="a Gateway for HTTPRoutes, installed first if need be; prints its address")
     verbs.add_parser("build-keda", help="build KEDA if it is not cached")
     verbs.add_parser("keda", help="KEDA's operator and metrics adapter, installed first if need be")
+    verbs.add_parser("build-trainer", help="build Kubeflow Trainer and JobSet if they are not cached")
+    verbs.add_parser("trainer", help="Kubeflow Trainer and JobSet, installed first if need be")
     logs = verbs.add_parser("logs", help="the log of one part")
     logs.add_argument("part", help="such as kube-apiserver, kubelet, containerd, supervisor")
     logs.add_argument("-f", "--follow", action="store_true")
@@ -79,10 +82,10 @@ def _run(given: argparse.Namespace) -> int:
             return 0 if report.is_up else 3
         case "kubeconfig":
             print(cluster.kubeconfig)
-        case "build-binaries" | "build-helm" | "build-gateway" | "build-keda":
+        case "build-binaries" | "build-helm" | "build-gateway" | "build-keda" | "build-trainer":
             name = given.verb.removeprefix("build-")
             stages.say(f"{name}: {_BUILDS[name](stages)}")
-        case "gateway" | "keda":
+        case "gateway" | "keda" | "trainer":
             _add(given.verb)
         case "logs":
             _show_log(cluster.layout.logs, given.part, lines=given.lines, follow=given.follow)
@@ -96,6 +99,8 @@ def _add(name: str) -> None:
     cluster, stages = Cluster.attach(), Stages(sys.stderr)
     if name == "keda":
         cluster.keda(stages)
+    elif name == "trainer":
+        cluster.trainer(stages)
     else:
         print(cluster.gateway(stages).url)
 

@@ -25,6 +25,7 @@ from localcluster import (
     preflight,
     supervision,
     teardown,
+    trainer,
 )
 from localcluster.errors import StartFailed
 from localcluster.gateway import Gateway
@@ -141,6 +142,20 @@ class Cluster:
             if not self.layout.containerd_socket.exists():
                 raise StartFailed("the local cluster has no node that runs", fix="python3 -m localcluster up")
             keda.install(self.layout, self.kubectl, programs, stages)
+
+    def trainer(self, stages: Stages | None = None) -> None:
+        """Kubeflow Trainer with JobSet for the whole cluster; built and installed on first use.
+
+        Raises:
+            StartFailed: no cluster with a node is up, or TrainJobs are not taken.
+
+        """
+        stages = stages or Stages()
+        programs = trainer.ensure_programs(stages)
+        with self.lock():
+            if not self.layout.containerd_socket.exists():
+                raise StartFailed("the local cluster has no node that runs", fix="python3 -m localcluster up")
+            trainer.install(self.layout, self.kubectl, programs, stages)
 
     def down(self, stages: Stages) -> bool:
         """Stop everything; False when nothing was running."""

@@ -102,6 +102,13 @@ class UseCase:
 
         return retrain(subject, request)
 
+    def assist(self, request: RetrainingRequest) -> None:
+        """Train along, as a process that is not the first."""
+        subject = self._subject("retrained")
+        from models.retraining.running import assist
+
+        assist(subject, request)
+
     def evaluate(self, request: EvaluationRequest) -> EvaluationResult:
         """Measure an artifact on rows with known outcomes."""
         subject = self._subject("evaluated on a table")

@@ -59,6 +59,9 @@ GRACE_SECONDS: Final = 5
 """After draining, how long requests in flight may still take."""
 _TICK_SECONDS: Final = 0.1
 _BACKLOG: Final = 2048
+_DOORS: Final = 8
+"""Connections that are accepted in a turn of the event loop. libuv accepts one a turn of each listening descriptor, and
+under overload a turn takes milliseconds: a thousand clients that connect anew would wait for seconds."""
 
 _Result = TypeVar("_Result")
 
@@ -140,7 +143,7 @@ async def run(settings: Settings) -> None:
     metrics_listener = _listen(settings.metrics_listen, variable("metrics_listen"))
     ports = listener.getsockname()[1], metrics_listener.getsockname()[1]
     async with exposing(pod.page.scraped, metrics_listener), pod.reporter.running() if pod.reporter else nullcontext():
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        serving = asyncio.create_task(server.serve(sockets=_doors(listener)))
         serving.add_done_callback(lambda _: leaving.set())
         log.info("listening on port %d, for scrapes on port %d", *ports)
         try:
@@ -315,6 +318,11 @@ def _listen(address: str, name: str) -> socket.socket:
         raise CannotServeError(
             FailureReason.SETTINGS_INVALID, f"{name}: cannot listen on {address}: {error}"
         ) from error
+
+
+def _doors(listener: socket.socket) -> list[socket.socket]:
+    """The listening socket under several descriptors, all with its one queue."""
+    return [listener, *(listener.dup() for _ in range(_DOORS - 1))]
 
 
 def _listen_everywhere(port: int) -> socket.socket:

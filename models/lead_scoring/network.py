@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 
 from models.calibration import Calibration, fit_calibration
+from models.distributed import Team, summed
 from models.lead_scoring.features import Encoding, learn_encoding
 from models.resampling import Folds, Groups, stratified_folds
 
@@ -65,14 +66,17 @@ class Ensemble(nn.Module):
         self.dropout = settings.dropout
         self.random = random
 
-    def forward(self, batch: Tensor) -> Tensor:
+    def kept(self, rows: int) -> Tensor:
+        """Which units of a batch dropout keeps, of shape (rows, members, hidden)."""
+        return torch.rand(rows, *self.out.shape, generator=self.random) >= self.dropout
+
+    def forward(self, batch: Tensor, kept: Tensor | None = None) -> Tensor:
         """Logits of shape (rows, members) for standardised indicators of shape (rows, indicators)."""
         members, hidden = self.out.shape
         first = batch @ torch.cat([self.linear, self.into.flatten(1)], dim=1)
         units = first[:, members:].reshape(-1, members, hidden) + self.hidden_offset
         units = nn.functional.gelu(units)
-        if self.training:
-            kept = torch.rand(units.shape, generator=self.random) >= self.dropout
+        if kept is not None:
             units = units * kept / (1 - self.dropout)
         return first[:, :members] + self.offset + (units * self.out).sum(dim=2)
 
@@ -95,36 +99,49 @@ class FittedNetwork:
         return self.calibration.apply(_member_logits(self.ensemble, self.encoding.standardised(rows)).mean(axis=1))
 
 
-def fit_network(rows: Numbers, label: Labels, group: Groups, *, settings: Settings, seed: int) -> FittedNetwork:
-    """Train on these rows alone; the same arguments give the same network on the same machine."""
+def fit_network(
+    rows: Numbers, label: Labels, group: Groups, *, settings: Settings, seed: int, team: Team | None = None
+) -> FittedNetwork:
+    """Train on these rows alone; the same arguments give the same network on the same machine.
+
+    In a team every process has all rows, and gets the same network.
+    """
     with _repeatable():
         encoding = learn_encoding(rows)
         design = encoding.standardised(rows)
         inner = stratified_folds(label, group, folds=settings.members, seed=seed)
         random = torch.Generator().manual_seed(seed)
         ensemble = Ensemble(design.shape[1], float(label.mean()), settings, random)
-        _train(ensemble, design, label, inner, settings, random)
+        _train(ensemble, design, label, inner, settings, random, team)
         ensemble.eval()
         held_out = _member_logits(ensemble, design)[np.arange(len(rows)), inner]
         return FittedNetwork(encoding, ensemble, fit_calibration(held_out, label))
 
 
 def _train(
-    ensemble: Ensemble, design: Numbers, label: Labels, inner: Folds, settings: Settings, random: torch.Generator
+    ensemble: Ensemble,
+    design: Numbers,
+    label: Labels,
+    inner: Folds,
+    settings: Settings,
+    random: torch.Generator,
+    team: Team | None,
 ) -> None:
     inputs = torch.tensor(design, dtype=torch.float32)
     targets = torch.tensor(label, dtype=torch.float32)[:, None]
     seen = torch.tensor(inner[:, None] != np.arange(settings.members), dtype=torch.float32)
     batches = max(len(inputs) // settings.batch, 1)
+    model = team.wrapped(ensemble) if team is not None else ensemble
     optimiser = _Adam(list(ensemble.parameters()))
     step, last = 0, batches * settings.epochs
     for _ in range(settings.epochs):
         order = torch.randperm(len(inputs), generator=random)
         for part in order.tensor_split(batches):
-            losses = _losses(ensemble(inputs[part]), targets[part])
-            loss = (losses * seen[part]).sum(dim=0) / seen[part].sum(dim=0)
+            kept, mine = ensemble.kept(len(part)), team.share(len(part)) if team is not None else slice(None)
+            losses = _losses(model(inputs[part[mine]], kept[mine]), targets[part[mine]])
+            loss = (losses * seen[part[mine]]).sum(dim=0) / seen[part].sum(dim=0)
             ensemble.zero_grad()
-            (loss.sum() + ensemble.penalty(settings)).backward()  # type: ignore[no-untyped-call]
+            summed(team, loss.sum(), ensemble.penalty(settings)).backward()  # type: ignore[no-untyped-call]
             optimiser.step(settings.learning_rate * _rate(step, last))
             step += 1
 

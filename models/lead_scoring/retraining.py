@@ -11,6 +11,7 @@ from marquee.contract.manifest import DataSource
 from models.artifact import TrainedModel
 from models.data.caravan import CARAVAN, load
 from models.data.examples import Examples
+from models.distributed import Team
 from models.lead_scoring.baseline import Scorer, fit_logistic
 from models.lead_scoring.export import PROBABILITY
 from models.lead_scoring.features import model_rows
@@ -33,14 +34,15 @@ def learner(settings: Settings | None = None) -> Learner:
         output=PROBABILITY,
         own_study=own_study,
         fit=lambda study, seed: fit(study, seed, chosen),
+        fit_together=lambda study, seed, team: fit(study, seed, chosen, team),
         fit_baseline=_fit_baseline,
     )
 
 
-def fit(study: Study, seed: int, settings: Settings) -> TrainedModel:
+def fit(study: Study, seed: int, settings: Settings, team: Team | None = None) -> TrainedModel:
     """The candidate; what it is worth is for the comparison to say."""
     training = study.training
-    fitted = fit_network(training.rows, training.label, training.group, settings=settings, seed=seed)
+    fitted = fit_network(training.rows, training.label, training.group, settings=settings, seed=seed, team=team)
     return exported(fitted, training.rows, metrics={}, scores=fitted.probability(study.held_out.rows))
 
 

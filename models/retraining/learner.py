@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from numpy.typing import NDArray
 from marquee.contract.manifest import DataSource, InputField
 from models.artifact import TrainedModel
 from models.data.examples import Examples
+
+if TYPE_CHECKING:
+    from models.distributed import Team  # needs torch, which not every use case does
 
 Numbers = NDArray[np.float64]
 
@@ -38,5 +42,7 @@ class Learner:
     """From the use case's public data, in this cache."""
     fit: Callable[[Study, int], TrainedModel]
     """From the training rows alone and a seed; the held-out rows are for the profile of the scores."""
+    fit_together: Callable[[Study, int, Team], TrainedModel] | None = None
+    """The same by several processes, of which each has all rows; None where it cannot."""
     fit_baseline: Callable[[Examples, int], Callable[[Numbers], Numbers]]
     """A simple model of the same rows: from rows to probabilities."""

@@ -13,7 +13,7 @@ import orjson
 from marquee.contract.manifest import DataSource
 from marquee.contract.retrainer import RetrainingRequest
 from marquee.contract.retraining import RetrainingResult, RunSetting
-from marquee.contract.training import TrainerSetting
+from marquee.contract.training import TrainerSetting, TrainingError, TrainingFailureReason
 from models.artifact import TrainedModel, manifest_of, place
 from models.data.examples import Selection, read_examples
 from models.destination import destination_of
@@ -52,7 +52,7 @@ def retrain(subject: Subject, request: RetrainingRequest) -> RetrainingResult:
         subject.package, _PACKAGE, data=study.sources, seed=request.seed, libraries=(*subject.libraries, "pyarrow")
     )
     log.info("run %s (%s): training on %s rows", request.run, request.trigger, f"{len(study.training):,}")
-    trained = learner.fit(study, request.seed)
+    trained = _fitted(subject, study, request)
     comparison = compared(
         _contest(trained, study, learner, request),
         study.held_out,
@@ -79,6 +79,27 @@ def retrain(subject: Subject, request: RetrainingRequest) -> RetrainingResult:
         seed=request.seed,
         comparison=comparison,
     )
+
+
+def assist(subject: Subject, request: RetrainingRequest) -> None:
+    """See `marquee.contract.retrainer.Retrainable`."""
+    study, _ = _study(subject.learner, request)
+    _fitted(subject, study, request)
+
+
+def _fitted(subject: Subject, study: Study, request: RetrainingRequest) -> TrainedModel:
+    learner = subject.learner
+    if request.standing is None:
+        return learner.fit(study, request.seed)
+    if learner.fit_together is None:
+        raise TrainingError(
+            TrainingFailureReason.ARGUMENTS_INVALID,
+            f"use case {subject.name!r} trains on one node: leave out spec.retraining.run.nodes",
+        )
+    from models.distributed import together  # needs torch, which not every use case does
+
+    with together(request.standing) as team:
+        return learner.fit_together(study, request.seed, team)
 
 
 def _study(learner: Learner, request: RetrainingRequest) -> tuple[Study, dict[str, bytes]]:

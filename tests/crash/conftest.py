@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 import yaml
 
-from localcluster.gateway import crds
+from localcluster import gateway, trainer
 from localcluster.stages import Stages
 from tests.crash.api import Api
 from tests.crash.bench import Bench
@@ -23,9 +23,9 @@ from tests.support.simulation import SimulatedCluster, simulated_cluster
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
-    """The control plane, on which routes are served too."""
-    routes = list(yaml.safe_load_all(crds(Stages(quiet=True))))
-    with simulated_cluster(tmp_path_factory.mktemp("crash"), routes) as running:
+    """The control plane, on which routes and TrainJobs are served too."""
+    kinds = [kind for crds in (gateway.crds, trainer.crds) for kind in yaml.safe_load_all(crds(Stages(quiet=True)))]
+    with simulated_cluster(tmp_path_factory.mktemp("crash"), kinds) as running:
         yield running
 
 

@@ -1,4 +1,4 @@
-"""One retraining with the operator killed at each of its writes: one Job, one revision, each entry once."""
+"""One retraining with the operator killed at each of its writes: one Job or TrainJob, one revision, each entry once."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.crash.world import World
 from tests.support import samples
 from tests.support.kinds import Object, collection
 from tests.support.retraining import SPEC, a_result, ended
+from tests.support.train_jobs import NODES, node_pods, over
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 _ASK: Final = {"marquee.dev/retrain": "once"}
@@ -35,6 +36,28 @@ async def ask(world: World) -> None:
     run = pod["metadata"]["labels"]["batch.kubernetes.io/job-name"]
     path = f"{collection('Pod', world.namespace)}/{pod['metadata']['name']}/status"
     await world.api.send("PATCH", path, {"status": ended(a_result(run))}, merge=True)
+
+
+async def serve_of_many(world: World) -> None:
+    """The same, trained on two nodes."""
+    await world.create(samples.revision("lead-v1", of="lead", uri="s3://models/lead-v1"))
+    spec = SPEC | NODES
+    await world.create(samples.model("lead", revision="lead-v1", rollout={"drainSeconds": 0}, retraining=spec))
+
+
+async def ask_many(world: World) -> None:
+    """A person asks; Kubeflow Trainer starts two pods, and the first of them leaves a result."""
+    await world.annotate_model(**_ASK)
+    await world.wait(lambda: bool(world.names("TrainJob")), "a TrainJob is made")
+    (train_job,), (runtime,) = world.objects("TrainJob"), world.objects("TrainingRuntime")
+    run = train_job["metadata"]["labels"]["marquee.dev/run"]
+    pods = collection("Pod", world.namespace)
+    for pod, message in zip(node_pods(runtime, train_job), (a_result(run), ""), strict=True):
+        await world.create(pod)
+        path = f"{pods}/{pod['metadata']['name']}/status"
+        await world.api.send("PATCH", path, {"status": ended(message)}, merge=True)
+    path = f"{collection('TrainJob', world.namespace)}/{train_job['metadata']['name']}/status"
+    await world.api.send("PATCH", path, {"status": over("Complete", "AllJobsCompleted")}, merge=True)
 
 
 async def is_told(world: World) -> None:
@@ -69,6 +92,28 @@ async def test_one_training_for_one_question_whoever_dies(bench: Bench) -> None:
             outcome
         )
         assert len(_trainers(world)) == 1, outcome
+        assert world.serves("lead-v1"), outcome
+    await leave_nothing([first, *worlds])
+
+
+async def test_one_training_on_many_nodes_whoever_dies(bench: Bench) -> None:
+    """Killed before and after TrainingRuntime and TrainJob are made; the other writes are those of one node's run."""
+    settings = bench.judging
+    served = Scenario(serve_of_many, lambda world: world.settles("lead-v1", pods=1), settings)
+    asked = Scenario(ask_many, is_told, settings)
+    (first,) = await prepared_worlds(bench, 1, served)
+    reference = await Run(bench, first, None).play(asked)
+    made = {"POST trainingruntimes", "POST trainjobs"}
+    strikes = [strike for strike in each_once(reference.writes) if strike.what in made]
+    assert len(strikes) == 2 * len(made)
+    worlds = await prepared_worlds(bench, len(strikes), served)
+    outcomes = await play_all(bench, asked, worlds, strikes)
+    must_have_struck(outcomes, strikes)
+    for world, outcome in zip([first, *worlds], [reference, *outcomes], strict=True):
+        assert outcome.troubles == [], outcome
+        expected = {"jobs": 0, "revisions": 1, "runs": ["GatePassed"], "entries": _ENTERED}
+        assert _came_to(bench, world) == expected, outcome
+        assert (len(world.names("TrainJob")), len(world.names("TrainingRuntime"))) == (1, 1), outcome
         assert world.serves("lead-v1"), outcome
     await leave_nothing([first, *worlds])
 

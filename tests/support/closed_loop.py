@@ -64,6 +64,8 @@ class ClosedLoop:
     stages: Stages = field(default_factory=Stages)
     hour: datetime = field(default_factory=lambda: datetime.now(UTC).replace(minute=0, second=0, microsecond=0))
     """The last full one: where the data window of a run ends that a person asks for."""
+    run: Object = field(default_factory=dict)
+    """What ``spec.retraining.run`` says beside its resources."""
 
     @property
     def model(self) -> str:
@@ -79,9 +81,16 @@ class ClosedLoop:
             "serving": LIGHT,
             "rollout": {"drainSeconds": 3},
             "drift": DRIFT,
-            "retraining": RETRAINING | {"triggers": triggers},
+            "retraining": RETRAINING | {"triggers": triggers, "run": RETRAINING["run"] | self.run},
         }
         self.place.target.apply(body)
+
+    def forget(self) -> None:
+        """The block is taken out again."""
+        change = '[{"op": "remove", "path": "/spec/retraining"}]'
+        self.place.target.kubectl(
+            "patch", "marketingmodel", MODEL, "-n", self.place.namespace, "--type=json", "-p", change
+        )
 
     def ago(self, hours: float) -> datetime:
         """So many hours before the last full one."""
@@ -144,7 +153,10 @@ class ClosedLoop:
         return name, run
 
     def jobs(self) -> set[str]:
-        """Names of all Jobs."""
+        """Names of all runs that there is a Job of, or a TrainJob."""
+        if "nodes" in self.run:
+            made = self.place.target.list("trainjobs", self.place.namespace)
+            return {one["metadata"]["labels"]["marquee.dev/run"] for one in made}
         return {job["metadata"]["name"] for job in self.place.target.list("jobs", self.place.namespace)}
 
     def revisions(self) -> dict[str, Object]:

@@ -16,6 +16,8 @@ ROOTS: Final = {
     "Service": ("/api/v1", "services"),
     "HorizontalPodAutoscaler": ("/apis/autoscaling/v2", "horizontalpodautoscalers"),
     "ScaledObject": ("/apis/keda.sh/v1alpha1", "scaledobjects"),
+    "TrainJob": ("/apis/trainer.kubeflow.org/v1alpha1", "trainjobs"),
+    "TrainingRuntime": ("/apis/trainer.kubeflow.org/v1alpha1", "trainingruntimes"),
     "HTTPRoute": ("/apis/gateway.networking.k8s.io/v1", "httproutes"),
     "MarketingModel": (GROUP, "marketingmodels"),
     "ModelRevision": (GROUP, "modelrevisions"),
@@ -23,10 +25,10 @@ ROOTS: Final = {
 }
 """Group and version, and the plural."""
 
-_NOT_EVERYWHERE: Final = {"HTTPRoute", "ScaledObject"}
+_NOT_EVERYWHERE: Final = {"HTTPRoute", "ScaledObject", "TrainJob", "TrainingRuntime"}
 _OWN: Final = {"MarketingModel", "ModelRevision", "ModelApproval"}
 CHILDREN: Final = tuple(kind for kind in ROOTS if kind not in {*_NOT_EVERYWHERE, *_OWN})
-"""What must be gone when a model is; not every cluster serves routes and ScaledObjects."""
+"""What must be gone when a model is; not every cluster serves routes, ScaledObjects and TrainJobs."""
 
 Object = dict[str, Any]
 

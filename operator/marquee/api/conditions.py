@@ -103,6 +103,10 @@ class Reason(StrEnum):
     COOLING_DOWN = "CoolingDown"
     SCHEDULE_INVALID = "ScheduleInvalid"
     CANDIDATE_WAITING = "CandidateWaiting"
+    # of a TrainJob, for a run on many nodes
+    TRAINER_UNAVAILABLE = "TrainerUnavailable"
+    RUN_SUSPENDED = "RunSuspended"
+    RUNTIME_UNSUPPORTED = "RuntimeUnsupported"
     # how a run ended without a candidate
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     RUN_FAILED = "RunFailed"
@@ -122,6 +126,7 @@ class Reason(StrEnum):
     OUTPUT_UNWRITABLE = "OutputUnwritable"
     NOT_REPRODUCED = "NotReproduced"
     NOT_PROMOTABLE = "NotPromotable"
+    PEER_LOST = "PeerLost"
     # of the gate: `marquee.judging.gating.Ruling`
     GATE_PASSED = "GatePassed"
     TOO_FEW_ROWS = "TooFewRows"

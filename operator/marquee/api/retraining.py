@@ -16,6 +16,7 @@ MAX_A_WEEK: Final = 14
 MAX_RUNS: Final = 20
 """Runs that the status remembers: those of a week, the last one, and those whose Job is still there."""
 MAX_INPUTS: Final = 4
+MAX_NODES: Final = 64
 
 Words = Annotated[str, StringConstraints(max_length=128)]
 Argument = Annotated[str, StringConstraints(max_length=1024)]
@@ -43,6 +44,16 @@ class TrainerResources(ApiModel):
 class TrainingRun(ApiModel):
     """The container that trains. It is told what to do by its environment, see docs/retraining.md."""
 
+    nodes: int = Field(
+        default=1,
+        ge=1,
+        le=MAX_NODES,
+        description="Pods that train together. More than one are a TrainJob of Kubeflow Trainer in place of a Job.",
+    )
+    processes_per_node: int = Field(
+        default=1, ge=1, le=16, description="With more than one node: processes that torchrun starts in each pod."
+    )
+
     image: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = Field(
         default=None, description="Without it the operator's trainer image, which knows Marquee's own use cases."
     )
@@ -66,6 +77,22 @@ class TrainingRun(ApiModel):
     deadline_seconds: int = Field(
         default=21_600, ge=60, le=604_800, description="A run that takes longer is ended, and has failed."
     )
+
+    model_config = ApiModel.model_config | {
+        "json_schema_extra": rules(
+            cel(
+                "!has(self.processesPerNode) || self.processesPerNode == 1 || (has(self.nodes) && self.nodes > 1)",
+                "several processes need nodes: 2 or more; one node's trainer starts its processes itself",
+                field_path=".processesPerNode",
+            ),
+            cel(
+                "!has(self.processesPerNode) || self.processesPerNode == 1 || "
+                "(has(self.command) && size(self.command) > 0)",
+                "marquee retrain is one process: give a command that starts several, such as torchrun",
+                field_path=".command",
+            ),
+        )
+    }
 
 
 class TrainingData(ApiModel):

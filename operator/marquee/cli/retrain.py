@@ -10,7 +10,7 @@ from typing import Final, cast
 
 from marquee.cli.run_environment import read_request
 from marquee.cli.train import add_data_cache, add_use_case, find, leave_message, not_installed, tell
-from marquee.contract.retrainer import EvaluationRequest, Retrainable
+from marquee.contract.retrainer import EvaluationRequest, Retrainable, RetrainingRequest
 from marquee.contract.retraining import RunSetting
 from marquee.contract.training import TrainingError, TrainingFailureReason
 
@@ -28,16 +28,17 @@ class Retrain:
         add_data_cache(parser)
 
     def run(self, arguments: argparse.Namespace) -> int:
-        """Print the result as the last line of standard output."""
+        """Print the result as the last line of standard output; of several processes the first one does."""
         try:
             use_case = _retrainable(arguments.use_case)
             request = read_request(os.environ, data_cache=arguments.data_cache)
-            text = _with_packages(arguments.use_case, lambda: use_case.retrain(request).to_text())
+            text = _with_packages(arguments.use_case, lambda: _retrained(use_case, request))
         except TrainingError as error:
             leave_message(error.failure.to_text())
             return tell(error)
-        leave_message(text)
-        print(text)
+        if text:
+            leave_message(text)
+            print(text)
         return 0
 
 
@@ -114,6 +115,13 @@ def _retrainable(name: str) -> Retrainable:
             f"use case {name!r} has no retrain and evaluate (marquee.contract.retrainer.Retrainable)",
         )
     return cast("Retrainable", use_case)
+
+
+def _retrained(use_case: Retrainable, request: RetrainingRequest) -> str:
+    if request.standing is None or request.standing.is_first:
+        return use_case.retrain(request).to_text()
+    use_case.assist(request)
+    return ""
 
 
 def _use_case_of(artifact: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final, NoReturn, TypeVar
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
+from marquee.contract.distributed import Standing, read_standing
 from marquee.contract.manifest import ModelName
 from marquee.contract.retrainer import RetrainingRequest
 from marquee.contract.retraining import CHAMPIONS, MAX_METRICS, SPANS, MetricName, RunSetting
@@ -48,6 +49,7 @@ def read_request(environment: Mapping[str, str], *, data_cache: Path) -> Retrain
         metrics=_metrics(environment),
         slices=_names(environment, RunSetting.SLICES),
         data_cache=data_cache,
+        standing=_standing(environment),
     )
 
 
@@ -90,6 +92,13 @@ def _json(environment: Mapping[str, str], setting: RunSetting, kind: TypeAdapter
     except ValidationError as error:
         first = error.errors()[0]
         _refuse(setting, f"{'.'.join(map(str, first['loc'])) or 'JSON'}: {first['msg']}")
+
+
+def _standing(environment: Mapping[str, str]) -> Standing | None:
+    try:
+        return read_standing(environment)
+    except ValueError as error:
+        raise TrainingError(TrainingFailureReason.ARGUMENTS_INVALID, str(error)) from error
 
 
 def _metrics(environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from marquee.contract.distributed import EXIT_CODE_PEER_LOST
 from marquee.contract.pod import EXIT_CODE_FAILURE, TERMINATION_MESSAGE_PATH
 from marquee.contract.training import (
     USE_CASES_GROUP,
@@ -146,7 +147,8 @@ def add_data_cache(parser: argparse.ArgumentParser) -> None:
 def tell(error: TrainingError) -> int:
     """Say on standard error what went wrong; the exit code."""
     print(f"marquee: {error.failure.reason}: {error.failure.message}", file=sys.stderr)
-    return EXIT_CODE_FAILURE
+    is_of_another = error.failure.reason is TrainingFailureReason.PEER_LOST
+    return EXIT_CODE_PEER_LOST if is_of_another else EXIT_CODE_FAILURE
 
 
 def leave_message(text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pydantic import Field
 
+from marquee.contract.distributed import Standing
 from marquee.contract.manifest import ContractModel, RowCount, Sha256
 from marquee.contract.retraining import Champion, RetrainingResult, Scores, SliceScores, Span
 
@@ -31,6 +32,8 @@ class RetrainingRequest:
     metrics: tuple[str, ...]
     slices: tuple[str, ...]
     data_cache: Path
+    standing: Standing | None = None
+    """Among the processes that carry out the run; None: there is no other."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,15 @@ class Retrainable(Protocol):
     """A use case that learns from rows it is given; beside `training.UseCase`."""
 
     def retrain(self, request: RetrainingRequest) -> RetrainingResult:
-        """Train a candidate, compare it with the champions, write its artifact.
+        """Train a candidate, alone or as the first of several processes; compare it, write its artifact.
+
+        Raises:
+            TrainingError: with the reason.
+
+        """
+
+    def assist(self, request: RetrainingRequest) -> None:
+        """Train along, as one of the other processes; what comes of it is for the first one to say.
 
         Raises:
             TrainingError: with the reason.

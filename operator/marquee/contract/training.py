@@ -78,6 +78,8 @@ class TrainingFailureReason(StrEnum):
     OUTPUT_UNWRITABLE = "OutputUnwritable"
     NOT_REPRODUCED = "NotReproduced"
     NOT_PROMOTABLE = "NotPromotable"
+    PEER_LOST = "PeerLost"
+    """Of a run of several processes: this one could go on, see `distributed.EXIT_CODE_PEER_LOST`."""
 
 
 class TrainingFailure(ContractModel):

@@ -167,15 +167,19 @@ class JobPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """A Job and how it ended."""
+    """What carries out a run, a Job or a TrainJob, and how it ended."""
 
     child: Child
     created: datetime
     phase: JobPhase
+    run: str
+    """Name of the run; a Job has the same."""
     finished: datetime | None = None
     reason: str = ""
-    """The Job controller's, of one that has failed."""
+    """The controller's, of one that has failed."""
     message: str = ""
+    suspended: bool = False
+    """Somebody lets it wait, such as a queue for a cluster's GPUs."""
 
     @property
     def namespace(self) -> str:
@@ -190,13 +194,15 @@ class JobState:
 
 @dataclass(frozen=True, slots=True)
 class TrainerPodState:
-    """One pod of a Job, and what it has left."""
+    """One pod of a run, and what it has left."""
 
     namespace: str
     name: str
     model: str
-    job: str
+    run: str
     created: str
+    rank: int = 0
+    """Of its node, where there are several: the first one tells the result."""
     exit_code: int | None = None
     """None while it has not ended."""
     reason: str = ""
@@ -372,7 +378,11 @@ class Snapshot:
     approvals: tuple[ModelApproval, ...] = ()
     """Of the model, whether or not they count; the oldest first."""
     jobs: tuple[JobState, ...] = ()
-    """Of retraining."""
+    """Of retraining, TrainJobs among them."""
+    training_runtimes: tuple[Child, ...] = ()
+    """What TrainJobs of the same name refer to."""
+    has_train_jobs: bool = False
+    """Whether the cluster serves TrainJobs."""
     trainer_pods: tuple[TrainerPodState, ...] = ()
     trainer: Trainer = field(default_factory=Trainer)
     trouble: Trouble | None = None

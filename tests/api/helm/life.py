@@ -7,6 +7,7 @@ from typing import Any, Final
 from tests.api.operator.team import Team
 from tests.support.kinds import CHILDREN
 from tests.support.retraining import SPEC, TRAINER_LABEL, a_result, ended
+from tests.support.train_jobs import NODES
 
 MODEL: Final = "churn"
 _AUTOSCALER: Final = "HorizontalPodAutoscaler"
@@ -86,6 +87,17 @@ class Life:
         self._team.wait(lambda: run in self._team.names("ModelRevision"), "the candidate is a revision")
         self._serve("churn-2")
         self._team.wait(lambda: self._team.names("Job") == [], "the Job goes")
+
+    def train_on_many_nodes(self) -> None:
+        """A TrainJob with its TrainingRuntime; then the block goes, and both with it."""
+        self._serve("churn-2", retraining=SPEC | NODES)
+        change = {"metadata": {"annotations": {"marquee.dev/retrain": "again"}}}
+        self._team.edit("MarketingModel", MODEL, change)
+        self._team.wait(lambda: self._team.names("TrainJob"), "the TrainJob")
+        assert self._team.names("TrainingRuntime") == self._team.names("TrainJob")
+        self._serve("churn-2")
+        self._team.wait(lambda: self._team.names("TrainJob") == [], "the TrainJob goes")
+        self._team.wait(lambda: self._team.names("TrainingRuntime") == [], "the TrainingRuntime goes")
 
     def end(self) -> None:
         """The model is deleted; what belonged to it is for the cluster's garbage collector."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from localcluster import keda
+from localcluster import keda, trainer
 from localcluster.gateway import crds
 from localcluster.stages import Stages
 from tests.api.helm.installation import install, operator_process
@@ -58,8 +58,8 @@ MODES: Final = (
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
-    """A cluster with simulated nodes, an audit log, Marquee's kinds and those of the Gateway API and of KEDA."""
-    texts = (crds(Stages(quiet=True)), keda.crds(Stages(quiet=True)))
+    """A cluster with simulated nodes, an audit log, and kinds: ours, the Gateway API's, KEDA's, Kubeflow Trainer's."""
+    texts = (crds(Stages(quiet=True)), keda.crds(Stages(quiet=True)), trainer.crds(Stages(quiet=True)))
     kinds = [kind for text in texts for kind in yaml.safe_load_all(text)]
     with simulated_cluster(tmp_path_factory.mktemp("rbac"), kinds) as cluster:
         yield cluster
@@ -102,6 +102,7 @@ def live(life: Life) -> None:
     life.replace_deployment()
     life.go_through_a_gateway()
     life.train_again()
+    life.train_on_many_nodes()
     life.end()
 
 

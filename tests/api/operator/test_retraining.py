@@ -166,7 +166,7 @@ def test_from_a_question_to_the_revision_that_serves(loop: Loop) -> None:
 
 
 def test_each_end_of_a_run_has_its_reason_and_none_is_tried_again(loop: Loop) -> None:
-    """No result, one that is none, out of memory, a Job that somebody deletes, a Job that is refused."""
+    """No result, one that is none, out of memory, a Job that somebody deletes, a Job that is refused, no TrainJobs."""
     team = loop.team
     ends = [
         (ended(""), "NoResult"),
@@ -189,6 +189,8 @@ def test_each_end_of_a_run_has_its_reason_and_none_is_tried_again(loop: Loop) ->
     team.limit({"count/jobs.batch": "0"})
     loop.ask("the one that is refused")
     assert "exceeded quota" in loop.becomes("ApplyRejected")["message"]
+    apply(team, run={"nodes": 2})
+    assert "install Kubeflow Trainer" in loop.becomes("TrainerUnavailable")["message"]
     assert team.condition("lead")["status"] == "True"
     team.model("lead", {"track": {"matchLabels": {"line": "main"}}})
     team.wait(lambda: team.names("Job") == [], "without the block nothing of it is left")

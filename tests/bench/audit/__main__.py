@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from localcluster.stages import Stages
 from marquee.audit import verify_offline
 from marquee.audit.committing import Committer
 from marquee.audit.log import AuditLog
 from marquee.audit.recording import Recorder
 from marquee.audit.store.posix import FolderStore
+from tests.bench.audit.halting import halting
 from tests.bench.audit.honest import append_honestly
 from tests.bench.report import Goal, write_report
 from tests.support.audit.disk import KINDS
@@ -38,6 +40,9 @@ GOALS: Final[Mapping[str, Goal]] = {
     "verify_million_seconds": Goal("<=", 60),
     "syscall_faults_failed": Goal("<=", 0),
     "verifier_lines": Goal("<=", 300),
+    "kill_switch_seconds": Goal("<=", 5),
+    "kill_switch_seconds_without_ledger": Goal("<=", 5),
+    "kill_switch_failed_requests": Goal("<=", 0),
 }
 WAITERS: Final = 64
 MODELS: Final = 100
@@ -53,10 +58,11 @@ class Plan:
     appends: int
     durable_seconds: float
     fault_every: int
+    turns: int
 
 
-FULL: Final = Plan(mutations=100_000, appends=1_000_000, durable_seconds=15, fault_every=1)
-QUICK: Final = Plan(mutations=200, appends=3_000, durable_seconds=2, fault_every=120)
+FULL: Final = Plan(mutations=100_000, appends=1_000_000, durable_seconds=15, fault_every=1, turns=5)
+QUICK: Final = Plan(mutations=200, appends=3_000, durable_seconds=2, fault_every=120, turns=1)
 
 
 def tampering(plan: Plan) -> dict[str, float]:
@@ -150,6 +156,7 @@ def main(arguments: list[str]) -> int:
     plan = QUICK if quick else FULL
     with tempfile.TemporaryDirectory(prefix="bench-audit-") as name:
         metrics = durable(Path(name), plan) | honesty(Path(name), plan) | tampering(plan) | faults(plan)
+    metrics |= halting(plan.turns, Stages())
     lines = Path(verify_offline.__file__).read_text(encoding="utf-8").splitlines()
     metrics["verifier_lines"] = len(lines)
     met = write_report("audit-quick" if quick else "audit", metrics, GOALS)

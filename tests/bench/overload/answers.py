@@ -33,6 +33,18 @@ def parse_log(lines: Iterable[str]) -> list[Answer]:
     return answers
 
 
+def after(answers: Sequence[Answer], seconds: float) -> list[Answer]:
+    """Those whose requests were sent later than so long after the first one."""
+    begin = min(answer.began for answer in answers) + seconds
+    return [answer for answer in answers if answer.began >= begin]
+
+
+def before(answers: Sequence[Answer], seconds: float) -> list[Answer]:
+    """Those whose requests were sent until then."""
+    begin = min(answer.began for answer in answers) + seconds
+    return [answer for answer in answers if answer.began < begin]
+
+
 def seconds_of(answers: Sequence[Answer]) -> float:
     """From the first request to the last answer."""
     return max(answer.ended for answer in answers) - min(answer.began for answer in answers)

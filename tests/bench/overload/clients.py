@@ -16,6 +16,8 @@ from tests.bench.front.workload import BODY
 from tests.bench.overload.answers import Answer, parse_log
 
 CORE: Final = 1
+COMING_SECONDS: Final = 0.01
+"""Clients who connect within so long begin at once; all of them take as long as one of them between two requests."""
 PATIENCE_SECONDS: Final = 30
 """After the last request is sent; what has no answer by then hangs."""
 
@@ -32,7 +34,12 @@ class Crowd:
     def options(self) -> list[str]:
         """For h2load."""
         options = ["-c", str(self.clients), "-n", str(self.requests)]
-        return options if self.rate is None else [*options, f"--rps={self.rate / self.clients:.4f}"]
+        if self.rate is None:
+            return options
+        # a client asks at its own rate from when it has connected: all at once, they would ask in bursts for ever
+        comers = min(max(1, round(self.rate * COMING_SECONDS)), self.clients)
+        coming = [f"--rate={comers}", f"--rate-period={COMING_SECONDS * 1_000:.0f}ms"]
+        return [*options, f"--rps={self.rate / self.clients:.4f}", *coming]
 
     @property
     def limit_seconds(self) -> float:

@@ -8,24 +8,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from demo.canary import provide_api_key
 from demo.errors import DemoError
-from demo.images import SERVING, provide_images
 from demo.purchases import Purchases
-from demo.story import SYSTEM, install
-from demo.target import Target, wait_for
-from localcluster import Cluster
 from localcluster.stages import Stages
 from tests.bench.report import Goal, write_report
 from tests.bench.traffic.measuring import Shares, shares
 from tests.bench.traffic.rollouts import WEIGHT, Rollouts
 from tests.bench.traffic.users import Users
-from tests.support.place import fresh_place
+from tests.bench.traffic.world import standing
 from tests.support.ramp import INPUTS, Ramp
 
 GOALS: Final[Mapping[str, Goal]] = {
@@ -49,21 +43,6 @@ class Plan:
 
 FULL: Final = Plan(requests=100_000, hold_seconds=75)
 QUICK: Final = Plan(requests=1, hold_seconds=15)
-
-
-@contextmanager
-def standing(stages: Stages) -> Iterator[Ramp]:
-    """The cluster with Marquee from this tree, and a model that answers through the gateway."""
-    cluster = Cluster.up(stages=stages)
-    target = Target(kubeconfig=cluster.kubeconfig, program=cluster.program, local=cluster)
-    images, gateway = provide_images(target, stages, SERVING), cluster.gateway(stages)
-    provide_api_key(target, SYSTEM)
-    install(target, images, stages)
-    with fresh_place(target, "bench") as place:
-        ramp = Ramp(place, gateway)
-        ramp.serve()
-        wait_for(ramp.url, lambda: ramp.answers() or None, timeout_seconds=60)
-        yield ramp
 
 
 def run(ramp: Ramp, plan: Plan, stages: Stages) -> tuple[Users, Rollouts]:

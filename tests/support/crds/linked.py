@@ -13,6 +13,8 @@ Place = tuple[str | int, ...]
 def settle(body: Body, place: Place) -> None:
     """Change what stands around ``place`` so that only the value there can be what a refusal is about."""
     match place:
+        case ("spec", "retraining", "run", "nodes"):
+            body["spec"]["retraining"]["run"].pop("processesPerNode", None)
         case ("spec", "model"):
             body["metadata"]["name"] = f"{body['spec']['model']}-1"
         case ("spec", "serving", *_, "resources", "requests"):
@@ -25,8 +27,6 @@ def settle(body: Body, place: Place) -> None:
             body["spec"]["traffic"]["assignment"]["holdoutPercent"] = 0
         case ("spec", "rollout", "steps", int(index), field):
             body["spec"]["rollout"]["steps"] = [_step(body["spec"]["rollout"]["steps"][index], field)]
-        case ("spec", "governance", "approvals", *_):
-            body["spec"]["governance"]["riskClass"] = "Limited"
         case ("spec", "rollout", "analysis", "primary", "kind"):
             _primary(body["spec"]["rollout"]["analysis"]["primary"])
         case ("spec", "rollout", "analysis", "guardrails", int(index), field):

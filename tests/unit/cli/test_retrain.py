@@ -11,6 +11,7 @@ import pytest
 
 from marquee.cli.main import main
 from marquee.cli.run_environment import read_request
+from marquee.contract.distributed import EXIT_CODE_PEER_LOST
 from marquee.contract.pod import EXIT_CODE_FAILURE
 from marquee.contract.retrainer import EvaluationRequest, EvaluationResult, RetrainingRequest
 from marquee.contract.retraining import Champion, Comparison, RetrainingResult, RunSetting, SliceScores, Span
@@ -59,11 +60,19 @@ class Fake:
 
     def __init__(self) -> None:
         self.requests: list[RetrainingRequest | EvaluationRequest] = []
+        self.assisted = 0
+        self.trouble: TrainingError | None = None
 
     def retrain(self, request: RetrainingRequest) -> RetrainingResult:
         """Note the request."""
         self.requests.append(request)
+        if self.trouble is not None:
+            raise self.trouble
         return RESULT
+
+    def assist(self, _: RetrainingRequest) -> None:
+        """Count it."""
+        self.assisted += 1
 
     def evaluate(self, request: EvaluationRequest) -> EvaluationResult:
         """Note the request."""
@@ -225,3 +234,21 @@ def test_an_artifact_that_is_none_is_refused(fake: Fake, tmp_path: Path, capsys:
         assert main(words) == EXIT_CODE_FAILURE
         assert "DataUnavailable: ARTIFACT file://" in capsys.readouterr().err
     assert fake.requests == []
+
+
+def test_of_several_processes_the_first_alone_tells_the_result(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others train along, and leave nothing; one that has lost another ends with a code of its own."""
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "::1", "MASTER_PORT": "29500"}.items():
+        monkeypatch.setenv(name, value)
+    assert main(["retrain", "fake"]) == 0
+    assert (fake.assisted, capsys.readouterr().out, (tmp_path / "message").exists()) == (1, "", False)
+    monkeypatch.setenv("RANK", "0")
+    assert main(["retrain", "fake"]) == 0
+    assert (tmp_path / "message").exists()
+    fake.trouble = TrainingError(TrainingFailureReason.PEER_LOST, "process 0 of 2 has lost another one")
+    assert main(["retrain", "fake"]) == EXIT_CODE_PEER_LOST
+    monkeypatch.setenv("WORLD_SIZE", "two")
+    assert main(["retrain", "fake"]) == EXIT_CODE_FAILURE
+    assert "WORLD_SIZE" in (tmp_path / "message").read_text()

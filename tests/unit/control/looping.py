@@ -15,7 +15,7 @@ from marquee.api.retraining import Retraining
 from marquee.api.types import timestamp
 from marquee.control.decide import decide
 from marquee.control.decide.plan import Plan
-from marquee.control.kinds import JOB
+from marquee.control.kinds import JOB, TRAIN_JOB, TRAINING_RUNTIME
 from marquee.control.observe import transforms
 from marquee.control.snapshot import DriftReading, LogReading, RunMark, Snapshot, Trainer, Trouble
 from marquee.evidence.drift.counting import Window
@@ -71,6 +71,17 @@ def pod_of(job: str, status: dict[str, Any]) -> dict[str, Any]:
     return {"metadata": {"name": f"{job}-x", "namespace": NAMESPACE, "labels": labels}, "status": status}
 
 
+def node_of(run: str, rank: int, status: dict[str, Any]) -> dict[str, Any]:
+    """One of several pods of a run."""
+    pod = pod_of(f"{run}-train-node-0", status)
+    pod["metadata"]["labels"] |= {"marquee.dev/run": run, "batch.kubernetes.io/job-completion-index": str(rank)}
+    pod["metadata"]["name"] += str(rank)
+    return pod
+
+
+_KINDS: Final = {kind.kind: kind for kind in (JOB, TRAIN_JOB)}
+
+
 class Killed(Exception):  # noqa: N818 - what happened, not an error of the test
     """The operator died at a write."""
 
@@ -86,6 +97,9 @@ class Loop:
     request: str = ""
     logs: bool = True
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Jobs and TrainJobs, by their run."""
+    runtimes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    has_train_jobs: bool = True
     pods: dict[str, dict[str, Any]] = field(default_factory=dict)
     revisions: dict[str, ModelRevision] = field(default_factory=dict)
     entries: list[str] = field(default_factory=list)
@@ -118,7 +132,9 @@ class Loop:
             base,
             model=base.model.model_copy(update={"spec": spec, "metadata": metadata, "status": status}),
             revisions=(tracked, *self.revisions.values()),
-            jobs=tuple(transforms.job(JOB, body) for body in self.jobs.values()),
+            jobs=tuple(transforms.job(_KINDS[body["kind"]], body) for body in self.jobs.values()),
+            training_runtimes=tuple(transforms.child(TRAINING_RUNTIME, body) for body in self.runtimes.values()),
+            has_train_jobs=self.has_train_jobs,
             trainer_pods=tuple(transforms.trainer_pod(JOB, body) for body in self.pods.values()),
             trainer=Trainer("registry.example.com/trainer:1", author="system:serviceaccount:marquee:operator"),
             trouble=self.trouble,
@@ -138,7 +154,9 @@ class Loop:
                 self._known.add(entry.mark)
             if plan.retraining.kind is not None:
                 manifest = plan.retraining.manifest
-                kind = plan.retraining.kind
+                kind, runtime = plan.retraining.kind, plan.retraining.runtime
+                if runtime is not None and runtime["metadata"]["name"] not in self.runtimes:
+                    self._write(lambda: self._make("TrainingRuntime", runtime))
                 self._write(lambda: self._make(kind.kind, manifest))
             return plan
         assert self._model is not None
@@ -146,8 +164,11 @@ class Loop:
             self._write(lambda: self._report(plan))
         self.notices += [notice.reason.value for notice in plan.notices if notice.reason.value not in _OF_DRIFT]
         for delete in plan.deletes:
-            if delete.kind == JOB:
-                self.jobs.pop(delete.name, None)
+            if delete.kind == TRAINING_RUNTIME:
+                self.runtimes.pop(delete.name, None)
+            gone = [run for run, body in self.jobs.items() if body["metadata"]["uid"] == delete.uid]
+            for run in gone:
+                del self.jobs[run]
         return plan
 
     def settle(self) -> Plan:
@@ -216,12 +237,16 @@ class Loop:
 
     def _make(self, kind: str, manifest: dict[str, Any]) -> None:
         name = manifest["metadata"]["name"]
-        created = {"creationTimestamp": timestamp(self.now), "uid": f"uid-{name}"}
+        created = {"creationTimestamp": timestamp(self.now), "uid": f"uid-{kind}-{name}"}
         body = manifest | {"metadata": manifest["metadata"] | created}
-        if kind == "Job":
-            assert name not in self.jobs
-            self.jobs[name] = body
-            self.started.append(name)
+        if kind in _KINDS:
+            run = body["metadata"]["labels"].get("marquee.dev/run", name)
+            assert run not in self.jobs
+            self.jobs[run] = body
+            self.started.append(run)
+        elif kind == "TrainingRuntime":
+            assert name not in self.runtimes
+            self.runtimes[name] = body
         else:
             assert name not in self.revisions
             self.revisions[name] = ModelRevision.model_validate(body)

@@ -70,7 +70,9 @@ def test_without_sheds_and_failures_there_is_nothing_to_wait_for() -> None:
 
 def test_a_rate_is_shared_by_the_clients() -> None:
     """h2load takes it for each of them."""
-    assert Crowd(clients=200, requests=10, rate=3_000).options() == ["-c", "200", "-n", "10", "--rps=15.0000"]
+    coming = ["--rate=30", "--rate-period=10ms"]
+    assert Crowd(clients=200, requests=10, rate=3_000).options() == ["-c", "200", "-n", "10", "--rps=15.0000", *coming]
+    assert "--rate=16" in Crowd(clients=16, requests=10, rate=3_000).options()
     assert Crowd(clients=16, requests=10).options() == ["-c", "16", "-n", "10"]
 
 

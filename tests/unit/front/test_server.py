@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import socket
 import threading
@@ -11,10 +12,11 @@ from pathlib import Path
 
 import orjson
 import pytest
+import uvloop
 
 from bentos.front.__main__ import main
 from bentos.front.failures import CannotServeError
-from bentos.front.server import _listen
+from bentos.front.server import _DOORS, _doors, _listen
 from marquee.contract.manifest import PythonRuntime
 from marquee.contract.pod import EXIT_CODE_FAILURE, Failure, FailureReason
 from tests.unit.front.artifacts import write_artifact
@@ -80,6 +82,31 @@ def test_predictions_are_explained_where_the_setting_says_so(pod: Pod) -> None:
     labels = b'{model="fixture",namespace="ns",revision="fixture-1"}'
     assert b"marquee_predictor_explanations_total" + labels + b" 1.0" in page
     assert b"marquee_predictor_explanation_seconds_total" + labels in page
+
+
+def test_a_crowd_that_connects_is_let_in_by_many_doors() -> None:
+    """In one turn of the event loop as many connections are accepted as there are descriptors of the one queue."""
+    crowd, accepted = 6 * _DOORS, list[int]()
+
+    class Counted(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            accepted[-1] += 1
+            transport.close()
+
+    async def let_in(listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        clients = [socket.create_connection(listener.getsockname()) for _ in range(crowd)]
+        servers = [await loop.create_server(Counted, sock=door) for door in _doors(listener)]
+        for _ in range(10 * crowd):
+            accepted.append(0)
+            await asyncio.sleep(0)
+        for each in (*servers, *clients):
+            each.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(let_in(_listen("127.0.0.1:0", "listen")))
+    assert sum(accepted) == crowd
+    assert max(accepted) >= _DOORS
 
 
 @pytest.mark.parametrize("declared", [True, False])

@@ -1,4 +1,4 @@
-"""How a retraining run has ended, by what its Job and its pods say: each way to fail has its own reason."""
+"""How a retraining run has ended, by what its Job or TrainJob and its pods say: each way to fail has its own reason."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import orjson
 from pydantic import ValidationError
 
 from marquee.api.conditions import Reason
+from marquee.contract.distributed import EXIT_CODE_PEER_LOST
 from marquee.contract.retraining import RetrainingResult
 from marquee.contract.training import MAX_MESSAGE_BYTES, TrainingFailureReason
 from marquee.control.decide.diagnosing import bounded
@@ -23,7 +24,11 @@ PATIENCE: Final = timedelta(seconds=30)
 _MESSAGE_LIMIT: Final = 400
 _OUT_OF_MEMORY: Final = "OOMKilled"
 _DEADLINE: Final = "DeadlineExceeded"
-_LOST: Final = "BackoffLimitExceeded"
+_LOST: Final = frozenset({"BackoffLimitExceeded", "ReachedMaxRestarts"})
+"""A Job's reason, and a TrainJob's that JobSet has started again as often as it may."""
+_UNSUPPORTED: Final = "TrainingRuntimeNotSupported"
+_SAY_NOTHING: Final = frozenset({_DEADLINE, _UNSUPPORTED})
+"""Ends of which no pod knows anything."""
 _WHERE_REASONS: Final = {
     "digest": Reason.DIGEST_INVALID,
     "dataDigest": Reason.DIGEST_INVALID,
@@ -51,10 +56,10 @@ def read_end(
     """How it ended; None while it is under way, or while what its pod says may not have been seen yet."""
     if job.phase is JobPhase.RUNNING:
         return None
-    ended = [pod for pod in pods if pod.job == job.child.name and pod.exit_code is not None]
-    last = max(ended, key=lambda pod: (pod.exit_code == 0, pod.created, pod.name), default=None)
+    ended = [pod for pod in pods if pod.run == job.run and pod.exit_code is not None]
+    last = _first_node(ended) if job.phase is JobPhase.COMPLETE else _culprit(ended)
     is_told = last is not None and (last.exit_code == 0 or job.phase is JobPhase.FAILED)
-    if not is_told and job.reason != _DEADLINE and job.finished is not None and now < job.finished + PATIENCE:
+    if not is_told and job.reason not in _SAY_NOTHING and job.finished is not None and now < job.finished + PATIENCE:
         return None
     return _completed(model, order, last) if job.phase is JobPhase.COMPLETE else _failed(job, last)
 
@@ -64,21 +69,42 @@ def waiting_words(job: JobState, pods: Sequence[TrainerPodState], now: datetime)
 
     Why a Job gets no pod at all (a quota, a ServiceAccount that is not there) only its events tell.
     """
-    mine = [pod for pod in pods if pod.job == job.child.name]
+    mine = [pod for pod in pods if pod.run == job.run]
+    kind = job.child.kind.kind
+    if job.suspended:
+        return f"its {kind} {job.child.name} is suspended: whoever did it, such as a queue, lets it run on"
     if not mine and job.phase is JobPhase.RUNNING and now >= job.created + PATIENCE:
-        return f"it has no pod: see kubectl describe job {job.child.name} -n {job.namespace}"
+        return f"it has no pod: see kubectl describe {kind.lower()} {job.child.name} -n {job.namespace}"
     said = [pod for pod in mine if pod.exit_code is None and pod.reason]
     return "; ".join(f"pod {pod.name}: {pod.reason} {_brief(pod.message)}".rstrip() for pod in said[-1:])
+
+
+def _first_node(ended: Sequence[TrainerPodState]) -> TrainerPodState | None:
+    """The pod that tells the result of all."""
+    firsts = [pod for pod in ended if pod.rank == 0]
+    return max(firsts, key=lambda pod: (pod.exit_code == 0, pod.created, pod.name), default=None)
+
+
+def _culprit(ended: Sequence[TrainerPodState]) -> TrainerPodState | None:
+    """The pod that says why a run has failed: of many nodes, one that has not only lost another."""
+
+    def worth(pod: TrainerPodState) -> tuple[bool, bool, str, int, str]:
+        return pod.exit_code != 0, pod.exit_code != EXIT_CODE_PEER_LOST, pod.created, -pod.rank, pod.name
+
+    return max(ended, key=worth, default=None)
 
 
 def _failed(job: JobState, last: TrainerPodState | None) -> Ended:
     if job.reason == _DEADLINE:
         words = "the run did not end within spec.retraining.run.deadlineSeconds"
         return Ended(reason=Reason.DEADLINE_EXCEEDED, message=words)
+    if job.reason == _UNSUPPORTED:
+        words = f"Kubeflow Trainer refuses the run: {_brief(job.message)}; see which versions docs/install.md asks for"
+        return Ended(reason=Reason.RUNTIME_UNSUPPORTED, message=words)
     if last is not None and last.reason == _OUT_OF_MEMORY:
         words = "the trainer needs more memory than spec.retraining.run.resources.limits.memory"
         return Ended(reason=Reason.OUT_OF_MEMORY, message=words)
-    if job.reason == _LOST:
+    if job.reason in _LOST:
         return Ended(reason=Reason.RUN_LOST, message=f"its pods were lost with their nodes: {_brief(job.message)}")
     if last is None:
         return Ended(reason=Reason.RUN_FAILED, message=f"{job.reason}: {_brief(job.message)}")
@@ -92,7 +118,7 @@ def _failed(job: JobState, last: TrainerPodState | None) -> Ended:
 
 def _completed(model: str, order: RunOrder, last: TrainerPodState | None) -> Ended:
     if last is None:
-        return Ended(message="the Job is complete, and its pod is gone with what it has left")
+        return Ended(message="the run is complete, and its pod is gone with what it has left")
     if not last.message.strip():
         return Ended(message="the trainer ended well and wrote no result to its termination message")
     if last.cut:

@@ -108,11 +108,16 @@ class RunEntry:
 
 @dataclass(frozen=True, slots=True)
 class RetrainingStep:
-    """What retraining does next: entries, then at most one object that is made once and never changed."""
+    """What retraining does next: entries, then at most one object that is made once and never changed.
+
+    A TrainJob refers to a TrainingRuntime, which is made before it.
+    """
 
     entries: tuple[RunEntry, ...]
     kind: Kind | None = None
     manifest: dict[str, Any] = field(default_factory=dict)
+    runtime: dict[str, Any] | None = None
+    """Of a TrainJob."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,11 @@ from marquee.control.decide.run_entries import started_entry
 from marquee.control.decide.runs import Run, Settlement, remembered, runs_of, settle
 from marquee.control.decide.table import Row
 from marquee.control.decide.triggering import Asked, asked, next_allowed, order_of, states_of
-from marquee.control.kinds import JOB, SERVICE_ACCOUNT
+from marquee.control.decide.unwanted import unwanted
+from marquee.control.kinds import JOB, SERVICE_ACCOUNT, TRAIN_JOB
 from marquee.control.render import children
 from marquee.control.render.retraining import job
+from marquee.control.render.train_job import train_job, training_runtime
 from marquee.control.snapshot import JobPhase, JobState, Snapshot
 from marquee.judging.gating import Ruling
 from marquee.judging.retraining import Outcome, RetrainingDecision, Trigger, decide_retraining, is_blocked
@@ -36,6 +38,12 @@ TRY_AGAIN_SECONDS: Final = 30.0
 """After a step that could not be made."""
 LOOK_AGAIN_SECONDS: Final = 5.0
 """While the Job has ended and its pod's word may still come."""
+LOOK_FOR_SECONDS: Final = 30.0
+"""Whether Kubeflow Trainer is there now."""
+NO_TRAIN_JOBS: Final = (
+    "spec.retraining.run.nodes asks for a TrainJob, and this cluster does not serve TrainJobs and TrainingRuntimes "
+    "(trainer.kubeflow.org/v1alpha1): install Kubeflow Trainer, or train on one node"
+)
 _LONGEST: Final = 1024
 _SETTLED: Final = frozenset({Phase.FAILED, Phase.BLOCKED, Phase.ROLLED_BACK})
 """Another revision is wanted, and is not on its way: it waits for a person, and holds no training up."""
@@ -63,7 +71,7 @@ def plan_retraining(snapshot: Snapshot, facts: Facts, row: Row) -> LoopPlan:
     if snapshot.spec_error:
         return LoopPlan(snapshot.model.status.retraining)
     if spec is None:
-        return LoopPlan(deletes=tuple(_delete(state) for state in snapshot.jobs if not state.child.deleting))
+        return LoopPlan(deletes=tuple(unwanted(snapshot, snapshot.jobs)))
     before = snapshot.model.status.retraining or RetrainingStatus(since=timestamp(snapshot.now))
     champions, blocked = _champions(snapshot, before), is_blocked(states_of(snapshot, before))
     before = before.model_copy(update={"champions": champions, "feed_blocked": blocked})
@@ -75,7 +83,8 @@ def plan_retraining(snapshot: Snapshot, facts: Facts, row: Row) -> LoopPlan:
         plan = _running(snapshot, before, runs, under_way)
     else:
         plan = _settled(snapshot, before, runs, under_way, settlement)
-    return replace(_unless_resting(snapshot, plan), deletes=tuple(_old_jobs(snapshot)))
+    deletes = tuple(unwanted(snapshot, _old_jobs(snapshot), starting=plan.step))
+    return replace(_unless_resting(snapshot, plan), deletes=deletes)
 
 
 def retraining_notices(snapshot: Snapshot, status: MarketingModelStatus) -> tuple[Notice, ...]:
@@ -98,6 +107,10 @@ def _perhaps_start(
     decision = decide_retraining(found.facts, found.policy)
     status = _status(snapshot, before, told, found)
     waits = _waits(snapshot, decision, schedules)
+    if spec.run.nodes > 1 and not snapshot.has_train_jobs:
+        return LoopPlan(
+            status, _draft(False, Reason.TRAINER_UNAVAILABLE, NO_TRAIN_JOBS), waits=(*waits, LOOK_FOR_SECONDS)
+        )
     if decision.outcome is Outcome.START and decision.trigger is not None:
         step, why = _start(snapshot, spec, before, found, decision.trigger)
         draft = _draft(None, Reason.IN_FLIGHT, f"a run starts: {why}")
@@ -112,6 +125,10 @@ def _start(
     order = order_of(snapshot, spec, found, trigger, champions)
     revisions = [revision for name in champions if (revision := snapshot.revision(name)) is not None]
     entries = (started_entry(snapshot, order),) if snapshot.audit is not None else ()
+    if spec.run.nodes > 1:
+        made = (snapshot.model, spec, order, revisions, snapshot.trainer)
+        manifest = train_job(snapshot.model, spec, order)
+        return RetrainingStep(entries, TRAIN_JOB, manifest, runtime=training_runtime(*made)), order.why
     return RetrainingStep(entries, JOB, job(snapshot.model, spec, order, revisions, snapshot.trainer)), order.why
 
 
@@ -127,10 +144,11 @@ def _running(snapshot: Snapshot, before: RetrainingStatus, runs: tuple[Run, ...]
     patience = (run.job.created + PATIENCE - snapshot.now).total_seconds()
     waits = ((patience,) if patience > 0 else ()) if run.job.phase is JobPhase.RUNNING else (LOOK_AGAIN_SECONDS,)
     words = f"run {run.told.name} is under way, by {run.order.trigger}: {run.order.why}"
+    reason = Reason.RUN_SUSPENDED if run.job.suspended and run.job.phase is JobPhase.RUNNING else Reason.IN_FLIGHT
     if trouble := waiting_words(run.job, snapshot.trainer_pods, snapshot.now):
         words = f"{words}; {trouble}"
     status = _status(snapshot, before, tuple(one.told for one in runs), None)
-    return LoopPlan(status, _draft(None, Reason.IN_FLIGHT, words), waits=waits)
+    return LoopPlan(status, _draft(None, reason, words), waits=waits)
 
 
 def _settled(
@@ -243,19 +261,15 @@ def _is_overtaken(snapshot: Snapshot, created: str) -> bool:
     return serving is not None and serving.metadata.creation_timestamp > created
 
 
-def _old_jobs(snapshot: Snapshot) -> Iterator[Delete]:
+def _old_jobs(snapshot: Snapshot) -> Iterator[JobState]:
     """Those that people need no more: their outcome is in the stored status, and newer ones are there."""
     stored = snapshot.model.status.retraining
     settled = {told.name for told in stored.runs if told.outcome} if stored is not None else set()
     newest_first = sorted(snapshot.jobs, key=lambda state: (state.created, state.child.name), reverse=True)
     for number, state in enumerate(newest_first):
-        is_over = state.child.name in settled and state.phase is not JobPhase.RUNNING
-        if number >= KEPT_JOBS and is_over and not state.child.deleting:
-            yield _delete(state)
-
-
-def _delete(state: JobState) -> Delete:
-    return Delete(kind=JOB, namespace=state.namespace, name=state.child.name, uid=state.child.uid)
+        is_over = state.run in settled and state.phase is not JobPhase.RUNNING
+        if number >= KEPT_JOBS and is_over:
+            yield state
 
 
 def _draft(status: bool | None, reason: Reason, message: str) -> ConditionDraft:

@@ -1,4 +1,4 @@
-"""The retraining runs of a model: what its Jobs and its status remember of them, and what comes of one that has ended.
+"""The retraining runs of a model: what Jobs, TrainJobs and the status remember, and what comes of one that has ended.
 
 A run is settled when its outcome is in the status, and then nothing more is made of it. Until then everything is found
 out anew each time, so that an operator which takes over in the middle goes on where the other has stopped.
@@ -58,7 +58,7 @@ class Settlement:
 
 def runs_of(snapshot: Snapshot, before: RetrainingStatus) -> tuple[Run, ...]:
     """All that are remembered, the newest first."""
-    jobs = {job.child.name: job for job in snapshot.jobs}
+    jobs = {job.run: job for job in snapshot.jobs}
     known = {told.name: told for told in before.runs}
     orders = {name: _order(job) for name, job in jobs.items()}
     for name, job in jobs.items():
@@ -71,7 +71,7 @@ def runs_of(snapshot: Snapshot, before: RetrainingStatus) -> tuple[Run, ...]:
 
 def remembered(runs: Iterable[RunStatus], snapshot: Snapshot) -> tuple[RunStatus, ...]:
     """Those that the status keeps: of a week, the newest whenever it was, and those that would else be judged anew."""
-    jobs, week_ago = {job.child.name for job in snapshot.jobs}, snapshot.now - _WEEK
+    jobs, week_ago = {job.run for job in snapshot.jobs}, snapshot.now - _WEEK
     kept = [
         told
         for number, told in enumerate(runs)
@@ -123,7 +123,7 @@ def _judged(snapshot: Snapshot, gate: Gate, run: Run, result: RetrainingResult) 
 
 def _end_of(snapshot: Snapshot, run: Run) -> Ended | None:
     if run.job is None:
-        return Ended(reason=Reason.RUN_REMOVED, message="somebody has deleted its Job")
+        return Ended(reason=Reason.RUN_REMOVED, message="somebody has deleted its Job or TrainJob")
     return read_end(snapshot.model.metadata.name, run.order, run.job, snapshot.trainer_pods, snapshot.now)
 
 
@@ -154,7 +154,7 @@ def _figures(gate: Gate, result: RetrainingResult, champion: str | None) -> tupl
 
 
 def _order(job: JobState) -> RunOrder:
-    name = job.child.name
+    name = job.run
     found = read_order(job.child.annotations.get(names.ANNOTATION_ORDER))
     if found is not None and found.run == name:
         return found

@@ -21,6 +21,8 @@ from marquee.control.kinds import (
     SCALED_OBJECT,
     SERVICE,
     SERVICE_ACCOUNT,
+    TRAIN_JOB,
+    TRAINING_RUNTIME,
     Kind,
 )
 from marquee.control.observe import transforms
@@ -63,16 +65,18 @@ class Owned:
     route: RouteState | None = None
     scaled_objects: tuple[ScaledObjectState, ...] = ()
     jobs: tuple[JobState, ...] = ()
+    training_runtimes: tuple[Child, ...] = ()
     trainer_pods: tuple[TrainerPodState, ...] = ()
 
 
-_OPTIONAL: Final = (HTTP_ROUTE, SCALED_OBJECT)
-"""A cluster without the Gateway API, or without KEDA, serves models all the same."""
+_OPTIONAL: Final = (HTTP_ROUTE, SCALED_OBJECT, TRAIN_JOB, TRAINING_RUNTIME)
+"""A cluster without the Gateway API, KEDA or Kubeflow Trainer serves models all the same."""
 
 _TRANSFORMS: Final[Mapping[Kind, Callable[[Kind, dict[str, Any]], Managed]]] = {
     DEPLOYMENT: transforms.deployment,
     POD: transforms.pod,
     JOB: transforms.job,
+    TRAIN_JOB: transforms.job,
     HTTP_ROUTE: transforms.route,
     SCALED_OBJECT: transforms.scaled_object,
 }
@@ -134,7 +138,10 @@ class Children:
         ]
         scaled: list[ScaledObjectState] = self._scope(SCALED_OBJECT, namespace).select(namespace, model)
         routes: list[RouteState] = self._scope(HTTP_ROUTE, namespace).select(namespace, model)
-        jobs: list[JobState] = self._scope(JOB, namespace).select(namespace, model)
+        jobs: list[JobState] = [
+            state for kind in (JOB, TRAIN_JOB) for state in self._scope(kind, namespace).select(namespace, model)
+        ]
+        runtimes: list[Child] = self._scope(TRAINING_RUNTIME, namespace).select(namespace, model)
         trainers = self._trainers[namespace if namespace in self._trainers else None]
         return Owned(
             deployments=tuple(state for state in deployments if state.child.owner_uid == owner_uid),
@@ -143,6 +150,7 @@ class Children:
             route=next((state for state in routes if state.child.owner_uid == owner_uid), None),
             scaled_objects=tuple(state for state in scaled if state.child.owner_uid == owner_uid),
             jobs=tuple(state for state in jobs if state.child.owner_uid == owner_uid),
+            training_runtimes=tuple(child for child in runtimes if child.owner_uid == owner_uid),
             trainer_pods=tuple(trainers.select(namespace, model)),
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from marquee.control.kinds import SCALED_OBJECT
+from marquee.control.kinds import SCALED_OBJECT, TRAIN_JOB, TRAINING_RUNTIME
 from marquee.control.observe.children import Children
 from marquee.control.observe.resources import Resources
 from marquee.control.snapshot import (
@@ -73,6 +73,8 @@ class Observer:
             scaled_objects=owned.scaled_objects,
             approvals=self.resources.approvals_of(namespace, name),
             jobs=owned.jobs,
+            training_runtimes=owned.training_runtimes,
+            has_train_jobs=self.children.serves(TRAIN_JOB) and self.children.serves(TRAINING_RUNTIME),
             trainer_pods=owned.trainer_pods,
             trainer=self.trainer,
             trouble=self.trouble(key),

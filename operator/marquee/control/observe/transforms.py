@@ -11,7 +11,14 @@ from marquee.api.types import GROUP
 from marquee.contract.training import MAX_MESSAGE_BYTES
 from marquee.control.kinds import Kind
 from marquee.control.render.acceptance import is_behind, why_not_accepted
-from marquee.control.render.names import CONTAINER, LABEL_MODEL, LABEL_REVISION, LABEL_TRAINS, SIDECAR
+from marquee.control.render.names import (
+    CONTAINER,
+    LABEL_MODEL,
+    LABEL_REVISION,
+    LABEL_RUN,
+    LABEL_TRAINS,
+    SIDECAR,
+)
 from marquee.control.snapshot import (
     Child,
     DeploymentState,
@@ -86,7 +93,7 @@ def scaled_object(kind: Kind, body: dict[str, Any]) -> ScaledObjectState:
 
 
 def job(kind: Kind, body: dict[str, Any]) -> JobState:
-    """A Job with how it ended."""
+    """A Job or a TrainJob with how it ended: both say it in the same way."""
     conditions = {condition["type"]: condition for condition in (body.get("status") or {}).get("conditions") or ()}
     for phase in (JobPhase.COMPLETE, JobPhase.FAILED):
         ended = conditions.get(phase.value, {})
@@ -99,9 +106,11 @@ def job(kind: Kind, body: dict[str, Any]) -> JobState:
         child=child(kind, body),
         created=datetime.fromisoformat(body["metadata"]["creationTimestamp"]),
         phase=phase,
+        run=_run_of(body) or body["metadata"]["name"],
         finished=datetime.fromisoformat(finished) if finished else None,
         reason=ended.get("reason", ""),
         message=ended.get("message", "")[:_MESSAGE_LIMIT],
+        suspended=(body.get("spec") or {}).get("suspend") is True,
     )
 
 
@@ -118,13 +127,22 @@ def trainer_pod(_: Kind, body: dict[str, Any]) -> TrainerPodState:
         namespace=metadata["namespace"],
         name=metadata["name"],
         model=trained_model_of(body) or "",
-        job=labels.get("batch.kubernetes.io/job-name", ""),
+        run=_run_of(body) or labels.get("batch.kubernetes.io/job-name", ""),
         created=metadata.get("creationTimestamp", ""),
+        rank=_number(labels.get("batch.kubernetes.io/job-completion-index", "")),
         exit_code=terminated.get("exitCode") if terminated else None,
         reason=(terminated or waiting).get("reason", "") or status.get("reason", ""),
         message=kept[:MAX_MESSAGE_BYTES].decode(errors="ignore"),
         cut=len(kept) > MAX_MESSAGE_BYTES,
     )
+
+
+def _run_of(body: dict[str, Any]) -> str:
+    return str((body["metadata"].get("labels") or {}).get(LABEL_RUN, ""))
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() else 0
 
 
 def _unscheduled(status: dict[str, Any]) -> dict[str, Any]:

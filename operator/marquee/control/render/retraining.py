@@ -92,8 +92,6 @@ def job(
     trainer: Trainer,
 ) -> dict[str, Any]:
     """The manifest; a Job never changes. One pod at a time, which is tried again only when its node has lost it."""
-    trains = {names.LABEL_TRAINS: model.metadata.name}
-    of_pods = {names.LABEL_NAME: names.TRAINER, names.LABEL_TEAM: model.spec.owner.team, **trains}
     content = {
         "spec": {
             "backoffLimit": MOST_LOST_PODS,
@@ -113,8 +111,8 @@ def job(
                 ]
             },
             "template": {
-                "metadata": {"labels": of_pods},
-                "spec": _pod_spec(model, retraining, order, champions, trainer),
+                "metadata": {"labels": pod_labels(model)},
+                "spec": pod_spec(model, retraining, order, champions, trainer),
             },
         }
     }
@@ -129,13 +127,20 @@ def job(
     )
 
 
-def _pod_spec(
+def pod_labels(model: MarketingModel) -> dict[str, str]:
+    """By which the operator finds a run's pods, and nothing that serves selects them."""
+    trains = {names.LABEL_TRAINS: model.metadata.name}
+    return {names.LABEL_NAME: names.TRAINER, names.LABEL_TEAM: model.spec.owner.team, **trains}
+
+
+def pod_spec(
     model: MarketingModel,
     retraining: Retraining,
     order: RunOrder,
     champions: Sequence[ModelRevision],
     trainer: Trainer,
 ) -> dict[str, Any]:
+    """What runs in each pod of a run."""
     run = retraining.run
     volumes: list[dict[str, Any]] = [{"name": "cache", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}]
     mounts: list[dict[str, Any]] = [

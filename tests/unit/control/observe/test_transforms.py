@@ -261,7 +261,7 @@ def test_no_more_of_a_message_is_kept_than_a_kubelet_keeps(message: str, kept: i
 def test_a_trainer_that_waits_says_why() -> None:
     """The kubelet's words; and one that has only been evicted has those of its status."""
     waits = trainer({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}})
-    assert (waits.reason, waits.message, waits.exit_code, waits.job) == (
+    assert (waits.reason, waits.message, waits.exit_code, waits.run) == (
         "ImagePullBackOff",
         "no such image",
         None,
