@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from marquee.contract.manifest import DataSource, ModelName
-from marquee.contract.retrainer import EvaluationRequest, EvaluationResult, RetrainingRequest
+from marquee.contract.retrainer import EvaluationRequest, EvaluationResult, Retrainable, RetrainingRequest
 from marquee.contract.retraining import RetrainingResult
 from marquee.contract.training import (
     MAX_SEED,
@@ -73,7 +73,8 @@ class UseCase:
     fit: Fit
     learner: Callable[[], Learner] | None = None
     """How it learns from a table; None where it cannot. A function, as it needs the training libraries."""
-    why_no_learner: str = "it learns from no table of rows with a label"
+    retrainable: Callable[[], Retrainable] | None = None
+    """What retrains and evaluates it where it learns from something else than rows with a label."""
 
     def fetch(self, data_cache: Path) -> tuple[DataSource, ...]:
         """Bring the data into the cache and check them."""
@@ -97,6 +98,8 @@ class UseCase:
 
     def retrain(self, request: RetrainingRequest) -> RetrainingResult:
         """Train on the rows of a window, compare with the champions, write."""
+        if self.retrainable is not None:
+            return self.retrainable().retrain(request)
         subject = self._subject("retrained")
         from models.retraining.running import retrain
 
@@ -104,6 +107,9 @@ class UseCase:
 
     def assist(self, request: RetrainingRequest) -> None:
         """Train along, as a process that is not the first."""
+        if self.retrainable is not None:
+            self.retrainable().assist(request)
+            return
         subject = self._subject("retrained")
         from models.retraining.running import assist
 
@@ -111,6 +117,8 @@ class UseCase:
 
     def evaluate(self, request: EvaluationRequest) -> EvaluationResult:
         """Measure an artifact on rows with known outcomes."""
+        if self.retrainable is not None:
+            return self.retrainable().evaluate(request)
         subject = self._subject("evaluated on a table")
         from models.retraining.evaluating import evaluate
 
@@ -120,7 +128,7 @@ class UseCase:
         if self.learner is None:
             raise TrainingError(
                 TrainingFailureReason.ARGUMENTS_INVALID,
-                f"use case {self.name!r} cannot be {wanted}: {self.why_no_learner}",
+                f"use case {self.name!r} cannot be {wanted}: it brings neither a learner nor a retrainable",
             )
         from models.retraining.running import Subject
 

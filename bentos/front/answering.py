@@ -53,6 +53,7 @@ class Answering:
         counting: of answers by cohort; None: nobody wants to know.
         wait_seconds: how long a request may wait for its turn.
         stamping: of requests by this pod; None: a gateway does it.
+        asks_consent: whether heads are read for what their subjects have consented to.
 
     """
 
@@ -66,6 +67,7 @@ class Answering:
         counting: Counting | None,
         wait_seconds: float,
         stamping: Stamping | None = None,
+        asks_consent: bool = False,
     ) -> None:
         self.metrics = metrics
         self.admission = Admission(wait_seconds=wait_seconds, first_seconds=OVERHEAD_SECONDS)
@@ -74,7 +76,7 @@ class Answering:
         self._log = request_log
         self._callers = Callers(f"{namespace}/{model}", metrics, stamping)
         self._stamping = stamping
-        self._heads = Heads(self._callers)
+        self._heads = Heads(self._callers, asks_consent=asks_consent)
         self._counting = counting
         self._endpoints: Endpoints | None = None
 

@@ -76,6 +76,7 @@ class Front:
         counting: of answers by cohort; None: nobody wants to know.
         wait_seconds: how long a request may wait for its turn.
         stamping: of requests by this pod; None: a gateway does it.
+        asks_consent: whether heads are read for what their subjects have consented to.
 
     """
 
@@ -91,6 +92,7 @@ class Front:
         counting: Counting | None = None,
         wait_seconds: float = DEFAULT_WAIT_SECONDS,
         stamping: Stamping | None = None,
+        asks_consent: bool = False,
     ) -> None:
         self.phase = Phase.STARTING
         self.metrics = metrics
@@ -107,6 +109,7 @@ class Front:
             counting=counting,
             wait_seconds=wait_seconds,
             stamping=stamping,
+            asks_consent=asks_consent,
         )
         self._behind: Application | None = None
         self._targets: dict[bytes, Target] = {}

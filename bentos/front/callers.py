@@ -47,6 +47,11 @@ class Caller:
         self._unit: bytes | None = None
 
     @property
+    def named(self) -> bytes | None:
+        """The hash of the unit that the client names; None: it names none."""
+        return self._named
+
+    @property
     def unit(self) -> bytes:
         """The unit's hash; a random one, always the same, when the request is a unit of its own."""
         if self._named is not None and not self.alone:

@@ -138,7 +138,10 @@ class Endpoints:
             ProblemError: the model is overloaded or gave no usable answer.
 
         """
-        rows = self._predictor.schema.encode(self._inputs_of(document, head.caller))
+        return await self._predict_inputs(self._inputs_of(document, head.caller), head)
+
+    async def _predict_inputs(self, inputs: object, head: Head) -> dict[str, Any]:
+        rows = self._predictor.schema.encode(inputs)
         if self._gathering is not None:
             self._gathering.forget()
         values = await self._ask(rows, head)
@@ -146,7 +149,7 @@ class Endpoints:
 
     async def probe(self) -> Response:
         """The manifest's example through the whole of `predict`."""
-        prediction = await self.predict_document(parsed(self._example), Head())
+        prediction = await self._predict_inputs(parsed(self._example)["inputs"], Head())
         reply = ProbeReply(
             model=self._model,
             revision=self._revision,
@@ -154,7 +157,7 @@ class Endpoints:
             outputs=prediction["outputs"],
             prediction_id=prediction["predictionId"],
         )
-        return _reply(reply.model_dump(by_alias=True), reply.prediction_id)
+        return response_with(reply.model_dump(by_alias=True), reply.prediction_id)
 
     def _note_refused(self, error: InvalidInputError) -> None:
         if self._gathering is not None:
@@ -191,7 +194,7 @@ class Endpoints:
         if self._gathering is not None:
             self._gathering.answer(values)
         prediction_id = self._new_id(head.caller)
-        response = _reply(reply(values, prediction_id), prediction_id)
+        response = response_with(reply(values, prediction_id), prediction_id)
         if note is not None:
             response.headers.append(note)
         return response
@@ -267,13 +270,7 @@ class Endpoints:
 
 
 def parsed(body: bytes) -> Any:
-    """A body as JSON.
-
-    Raises:
-        InvalidInputError: it holds NaN or infinity, which are no JSON.
-        ProblemError: it is no JSON otherwise.
-
-    """
+    """The document of a body. Raises ProblemError or InvalidInputError: it is no JSON."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -308,7 +305,8 @@ def _unusable(error: ModelOutputError) -> ProblemError:
     return internal("model-output-invalid", f"the model gave no usable answer: {error}")
 
 
-def _reply(reply: dict[str, Any], prediction_id: str) -> Response:
+def response_with(reply: dict[str, Any], prediction_id: str) -> Response:
+    """A reply as it is sent."""
     return Response(200, orjson.dumps(reply), [JSON, (_PREDICTION_ID, prediction_id.encode())])
 
 

@@ -11,6 +11,7 @@ from bentos.front.caching import ANY, Directives, directives_of
 from bentos.front.callers import CALLER_HEADERS, Caller, Callers
 from bentos.front.problems import ProblemError, unsupported_media_type
 from marquee.contract.pod import HEADER_DEADLINE
+from marquee.contract.privacy import HEADER_PURPOSE_TOKEN, HEADER_PURPOSES
 
 MAX_DEADLINE_MILLISECONDS: Final = 600_000
 
@@ -22,8 +23,11 @@ _BINARY: Final = b"inference-header-content-length"
 _EXPECT: Final = b"expect"
 _CACHE: Final = b"cache-control"
 _JSON_TYPE: Final = b"application/json"
+_PURPOSES: Final = HEADER_PURPOSES.encode()
+_TOKEN: Final = HEADER_PURPOSE_TOKEN.encode()
 _KNOWN: Final = CALLER_HEADERS | {_DEADLINE, _LENGTH, _TYPE, _ENCODING, _BINARY, _EXPECT, _CACHE}
-_LISTS: Final = frozenset({_CACHE})
+_CONSENT: Final = frozenset({_PURPOSES, _TOKEN})
+_LISTS: Final = frozenset({_CACHE, _PURPOSES})
 """Headers that may come more than once, and are one list then (RFC 9110, section 5.3)."""
 _MILLISECOND: Final = 1_000_000
 
@@ -31,7 +35,7 @@ _MILLISECOND: Final = 1_000_000
 class Head:
     """What the headers of one request say."""
 
-    __slots__ = ("cache", "caller", "deadline", "declared", "problem", "waits")
+    __slots__ = ("cache", "caller", "deadline", "declared", "problem", "purposes", "token", "waits")
 
     def __init__(self, caller: Caller | None = None, *, cache: Directives = ANY) -> None:
         self.caller = caller or Caller()
@@ -44,6 +48,10 @@ class Head:
         """The client sends its body only when it is asked to (``Expect: 100-continue``)."""
         self.problem: ProblemError | None = None
         """Why the body is not even looked at."""
+        self.purposes = b""
+        """What the caller says that the subject has consented to; read where the model asks for consent."""
+        self.token: bytes | None = None
+        """The same, signed."""
 
     @property
     def scope(self) -> bytes:
@@ -59,11 +67,14 @@ class Heads:
 
     Args:
         callers: reads who asks.
+        asks_consent: whether what the subject has consented to is read as well.
 
     """
 
-    def __init__(self, callers: Callers) -> None:
+    def __init__(self, callers: Callers, *, asks_consent: bool = False) -> None:
         self._callers = callers
+        self._asks_consent = asks_consent
+        self._known = _KNOWN | _CONSENT if asks_consent else _KNOWN
 
     def read(self, headers: Iterable[Header], started: int) -> Head:
         """The head; what is wrong with it is its ``problem``, or that of its caller.
@@ -75,7 +86,7 @@ class Heads:
         """
         given: dict[bytes, bytes] = {}
         for name, value in headers:
-            if name in _KNOWN:
+            if name in self._known:
                 if name not in given:
                     given[name] = value
                 else:  # what is sent twice means nothing, unless it is a list
@@ -87,6 +98,8 @@ class Heads:
         if (control := given.get(_CACHE)) is not None:
             head.cache = directives_of(control)
         head.problem = _refusal(given)
+        if self._asks_consent:
+            head.purposes, head.token = given.get(_PURPOSES, b""), given.get(_TOKEN)
         if (deadline := given.get(_DEADLINE)) is not None:
             self._limit(head, deadline, started)
         return head

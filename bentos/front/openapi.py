@@ -10,6 +10,7 @@ from bentos.front.columns import LARGEST_EXACT_INTEGER
 from bentos.front.explaining.limits import MAX_ROWS_EXPLAINED, METHODS, MOST_REASONS
 from bentos.front.heads import MAX_DEADLINE_MILLISECONDS
 from bentos.front.ids import RANDOM_LENGTH
+from bentos.front.privacy.tokens import MAX_TOKEN_BYTES
 from bentos.front.tensors import MATRIX_DATATYPES, MATRIX_NAME, MAX_ROWS, NUMBER_DATATYPES
 from marquee.contract.manifest import CategoryField, InputField, Manifest
 from marquee.contract.pod import (
@@ -24,6 +25,7 @@ from marquee.contract.pod import (
     PROBE_PATH,
 )
 from marquee.contract.prediction import MAX_LENGTH
+from marquee.contract.privacy import HEADER_PURPOSE_TOKEN, HEADER_PURPOSES, HEADER_WITHHELD, PrivacySettings
 
 _PROBLEMS: Final = {
     "400": "the body is no JSON, or a header is malformed",
@@ -50,8 +52,44 @@ _PARAMETERS: Final = [
 ]
 
 
-def openapi_document(manifest: Manifest, *, model: str, revision: str, explains: bool = False) -> dict[str, Any]:
+_CONSENT_PARAMETERS: Final = {
+    HEADER_PURPOSES: ("what the subject has consented to, with commas between", {"type": "string"}),
+    HEADER_PURPOSE_TOKEN: (
+        "a signed token that says what the subject has consented to",
+        {"type": "string", "maxLength": MAX_TOKEN_BYTES},
+    ),
+}
+
+
+def openapi_document(
+    manifest: Manifest, *, model: str, revision: str, privacy: PrivacySettings | None = None, explains: bool = False
+) -> dict[str, Any]:
     """OpenAPI 3.1 of the endpoints that the front answers itself; with explanations where they are switched on."""
+    document = _document(manifest, model=model, revision=revision, explains=explains)
+    if privacy is not None:
+        for path in document["paths"].values():
+            if (operation := path.get("post")) is not None:
+                _add_privacy(operation, privacy)
+    return document
+
+
+def _add_privacy(operation: dict[str, Any], privacy: PrivacySettings) -> None:
+    if privacy.purposes:
+        name = HEADER_PURPOSE_TOKEN if privacy.by_token else HEADER_PURPOSES
+        text, schema = _CONSENT_PARAMETERS[name]
+        needed = f"{text}; needed for a prediction: {', '.join(privacy.purposes)}"
+        parameter = {"name": name, "in": "header", "required": False, "description": needed, "schema": schema}
+        operation["parameters"] = [*operation["parameters"], parameter]
+    said = {"description": "why this is no prediction", "schema": {"enum": ["consent", "suppressed"]}}
+    if privacy.withheld_answer is not None and "headers" in operation["responses"]["200"]:
+        operation["responses"]["200"]["headers"][HEADER_WITHHELD] = said
+    operation["responses"]["403"] = {
+        "description": "the subject is withheld, or its token proves nothing",
+        "content": operation["responses"]["422"]["content"],
+    }
+
+
+def _document(manifest: Manifest, *, model: str, revision: str, explains: bool) -> dict[str, Any]:
     served = f"/v2/models/{model}"
     return {
         "openapi": "3.1.0",
@@ -185,7 +223,7 @@ def _explanations(manifest: Manifest) -> dict[str, Any]:
         "Explain": _object(
             {
                 "inputs": {"$ref": "#/components/schemas/Inputs"},
-                "unit": {"type": ["string", "null"], "description": "not used"},
+                "unit": {"type": ["string", "null"], "maxLength": MAX_UNIT_LENGTH},
                 "output": {"enum": [*(field.name for field in manifest.outputs), None]},
                 "reasons": {"type": ["integer", "null"], "minimum": 0, "maximum": MOST_REASONS},
             },

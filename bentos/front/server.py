@@ -30,7 +30,6 @@ from bentos.front.asking import stamping_of
 from bentos.front.cache_page import CachePage, cache_of
 from bentos.front.cost_page import CostPage
 from bentos.front.drift.gathering import Gathering
-from bentos.front.endpoints import Endpoints
 from bentos.front.explaining.beside import Explaining
 from bentos.front.explaining.endpoints import ExplainEndpoints
 from bentos.front.explaining.page import ExplainingPage
@@ -40,6 +39,11 @@ from bentos.front.ids import PredictionIds, prediction_ids
 from bentos.front.logs import RequestLog
 from bentos.front.metrics import Metrics, MetricsPage
 from bentos.front.predictor import Predictor, load_predictor
+from bentos.front.privacy.answering import endpoints_of
+from bentos.front.privacy.decisions import DecisionLog, Form
+from bentos.front.privacy.guarding import Guard
+from bentos.front.privacy.making import check_against, guard_of
+from bentos.front.privacy.page import PrivacyPage
 from bentos.front.protocol import HotPath
 from bentos.front.reporting.making import reporter_of
 from bentos.front.reporting.page import ReportPage
@@ -91,6 +95,7 @@ class _Pod:
     page: MetricsPage
     reporter: Reporter | None
     new_id: PredictionIds
+    guard: Guard | None
 
     @staticmethod
     def of(settings: Settings) -> _Pod:
@@ -102,6 +107,9 @@ class _Pod:
         reporter = reporter_of(settings)
         if reporter is not None:
             page.add(ReportPage(reporter, page.labels))
+        guard = guard_of(settings)
+        if guard is not None:
+            page.add(PrivacyPage(guard, page.labels))
         front = Front(
             namespace=settings.namespace,
             model=settings.model,
@@ -112,6 +120,7 @@ class _Pod:
             counting=reporter.counting if reporter else None,
             wait_seconds=longest_wait_seconds(settings.slo_p99_milliseconds),
             stamping=stamping_of(settings),
+            asks_consent=guard is not None and guard.consent is not None,
         )
         if settings.cost_per_pod_hour is not None:
             page.add(
@@ -125,7 +134,7 @@ class _Pod:
         new_id = prediction_ids(settings)
         if isinstance(new_id, LedgerSignedIds):
             page.add(SigningPage(new_id, page.labels))
-        return _Pod(settings, front, page, reporter, new_id)
+        return _Pod(settings, front, page, reporter, new_id, guard)
 
 
 async def run(settings: Settings) -> None:
@@ -147,7 +156,7 @@ async def run(settings: Settings) -> None:
         serving.add_done_callback(lambda _: leaving.set())
         log.info("listening on port %d, for scrapes on port %d", *ports)
         try:
-            loaded = await _unless(leaving, _in_thread(lambda: _load(settings, pod.new_id)))
+            loaded = await _unless(leaving, _in_thread(lambda: _load(pod)))
             if loaded is not None:
                 await _serve(pod, server, serving, leaving, *loaded)
         finally:
@@ -155,16 +164,21 @@ async def run(settings: Settings) -> None:
             await serving
 
 
-def _load(settings: Settings, new_id: PredictionIds) -> tuple[Predictor, Any]:
+def _load(pod: _Pod) -> tuple[Predictor, Any]:
     """The predictor, and the BentoML application that shares it; None: the one that is loaded when it is asked for."""
     from bentos.front import bento
 
+    settings, new_id = pod.settings, pod.new_id
     predictor = load_predictor(settings)
-    process.adopt(predictor, settings, new_id)
+    if settings.privacy is not None:
+        check_against(settings.privacy, predictor.manifest)
+    process.adopt(predictor, settings, new_id, pod.guard)
     bento.prepare_environment(settings.cache_path / "bentoml")
     application = None if settings.service == DEFAULT_SERVICE else bento.load_application(settings.service)
     if isinstance(new_id, LedgerSignedIds) and not new_id.wait():
         log.warning("serving without a key: no outcome can be reported for these predictions until the ledger gives it")
+    if pod.guard is not None and pod.guard.polling is not None and not pod.guard.polling.wait():
+        log.warning("serving without the list of suppressed subjects: nobody is withheld until the ledger tells it")
     return predictor, application
 
 
@@ -182,7 +196,8 @@ async def _serve(
     cache = cache_of(settings, predictor)
     if cache is not None:
         pod.page.add(CachePage(cache, pod.page.labels))
-    endpoints = Endpoints(
+    endpoints = endpoints_of(
+        pod.guard,
         predictor,
         namespace=settings.namespace,
         model=settings.model,
@@ -192,6 +207,7 @@ async def _serve(
         cache=cache,
         gathering=_gathering(pod, predictor),
         explains=settings.explanations,
+        decisions=_decisions(pod, predictor),
     )
     predictor.watch(_in_loop(front.note_model))
     pod.page.describe_model(digest=predictor.digest, flavour=predictor.manifest.runtime.flavour)
@@ -218,7 +234,13 @@ def _explain(pod: _Pod, predictor: Predictor) -> ExplainEndpoints | None:
     )
     pod.page.add(ExplainingPage(explaining, pod.page.labels))
     return ExplainEndpoints(
-        predictor, explaining, model=settings.model, revision=settings.revision, metrics=pod.front.metrics
+        predictor,
+        explaining,
+        namespace=settings.namespace,
+        model=settings.model,
+        revision=settings.revision,
+        metrics=pod.front.metrics,
+        guard=pod.guard,
     )
 
 
@@ -227,6 +249,15 @@ def _gathering(pod: _Pod, predictor: Predictor) -> Gathering | None:
     if pod.reporter is None:
         return None
     return pod.reporter.gather(predictor.manifest, predictor.schema, pod.settings.revision)
+
+
+def _decisions(pod: _Pod, predictor: Predictor) -> DecisionLog | None:
+    """Keeps decisions, where the spec asks for it."""
+    settings = pod.settings
+    if pod.reporter is None or settings.privacy is None or not settings.privacy.log_permille:
+        return None
+    form = Form(settings.model_path, settings.revision, settings.privacy, predictor.schema, predictor.outputs)
+    return pod.reporter.keep(form)
 
 
 def _settle() -> None:

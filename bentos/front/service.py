@@ -10,9 +10,9 @@ from bentoml.exceptions import BentoMLException, ServiceUnavailable
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from bentos.front import process
-from bentos.front.endpoints import Endpoints
 from bentos.front.heads import Head
 from bentos.front.metrics import Metrics
+from bentos.front.privacy.answering import endpoints_of
 from bentos.front.problems import ProblemError
 from bentos.front.schema import InvalidInputError
 from marquee.contract.manifest import CategoryField, InputField
@@ -44,18 +44,26 @@ class InputRefusedError(BentoMLException):
     error_code = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+class SubjectWithheldError(BentoMLException):
+    """The model may not be asked about this subject. A service knows no headers, and so no consent."""
+
+    error_code = HTTPStatus.FORBIDDEN
+
+
 class ServiceView:
     """A model as a BentoML service sees it. Its services add types and names, and nothing else."""
 
     def __init__(self) -> None:
-        predictor, settings, new_id = process.loaded()
-        self._endpoints = Endpoints(
-            predictor,
+        shared = process.loaded()
+        settings = shared.settings
+        self._endpoints = endpoints_of(
+            shared.guard,
+            shared.predictor,
             namespace=settings.namespace,
             model=settings.model,
             revision=settings.revision,
             metrics=Metrics(),
-            new_id=new_id,
+            new_id=shared.new_id,
         )
 
     async def predict(self, inputs: dict[str, Any], unit: str | None = None) -> dict[str, Any]:
@@ -63,6 +71,7 @@ class ServiceView:
 
         Raises:
             InputRefusedError: naming each field.
+            SubjectWithheldError: the model asks for consent, or the unit is suppressed.
             BentoMLException: the model is overloaded or gave no usable answer.
 
         """
@@ -74,4 +83,6 @@ class ServiceView:
         except ProblemError as problem:
             if problem.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 raise ServiceUnavailable(problem.detail) from problem
+            if problem.status == HTTPStatus.FORBIDDEN:
+                raise SubjectWithheldError(problem.detail) from problem
             raise BentoMLException(problem.detail) from problem

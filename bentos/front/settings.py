@@ -22,12 +22,14 @@ from marquee.contract.manifest import ModelName, Sha256
 from marquee.contract.pod import (
     ARTIFACT_CACHE_PATH,
     METRICS_PORT,
+    PURPOSE_KEYS_PATH,
     PVC_MOUNT_ROOT,
     SERVING_PORT,
     TERMINATION_MESSAGE_PATH,
     FailureReason,
     Setting,
 )
+from marquee.contract.privacy import PrivacySettings
 from marquee.contract.triton import GRPC_ADDRESS, REPOSITORY_PATH, TritonSettings
 from marquee.contract.triton import METRICS_PORT as TRITON_METRICS_PORT
 
@@ -77,7 +79,8 @@ class Settings(BaseModel):
 
     explanations: bool = False
     """Whether questions for explanations are answered."""
-
+    privacy: PrivacySettings | None = None
+    """Consent, suppression, and decisions that are kept; None: the model has no ``spec.privacy``."""
     triton: TritonSettings | None = None
     """How the Triton beside the front serves the model; None: it runs in this process."""
 
@@ -88,6 +91,7 @@ class Settings(BaseModel):
     triton_metrics_address: ListenAddress = f"127.0.0.1:{TRITON_METRICS_PORT}"
     triton_repository_path: Path = Path(REPOSITORY_PATH)
     cache_path: Path = Path(ARTIFACT_CACHE_PATH)
+    purpose_keys_path: Path = Path(PURPOSE_KEYS_PATH)
     pvc_root: Path = Path(PVC_MOUNT_ROOT)
     termination_message_path: Path = Path(TERMINATION_MESSAGE_PATH)
 
@@ -107,6 +111,11 @@ class Settings(BaseModel):
     @classmethod
     def _triton_is_json(cls, given: object) -> object:
         return TritonSettings.model_validate_json(given) if isinstance(given, str) else given
+
+    @field_validator("privacy", mode="before")
+    @classmethod
+    def _privacy_is_json(cls, given: object) -> object:
+        return PrivacySettings.model_validate_json(given) if isinstance(given, str) else given
 
     @field_validator("stamping")
     @classmethod

@@ -22,6 +22,21 @@ export async function unitHeaders(model, unit) {
   return { "marquee-bucket": String(BigInt(`0x${hash}`) % 1000n).padStart(3, "0"), "marquee-unit-hash": hash };
 }
 
+/** The headers that say what somebody has consented to: believed purposes, or a signed token. */
+export function consentHeaders({ purposes = [], purposeToken } = {}) {
+  demand(Array.isArray(purposes), "purposes: must be an array of names");
+  for (const purpose of purposes) {
+    const isName = typeof purpose === "string" && /^[a-z][a-z0-9-]{0,62}$/.test(purpose);
+    demand(isName, `purposes: ${purpose} is no name of small letters, digits and hyphens`);
+  }
+  const isToken = purposeToken === undefined || /^[\w-]+\.[\w-]+\.[\w-]+$/.test(purposeToken);
+  demand(isToken, "purposeToken: is no signed token, three parts of base64url with dots between");
+  return {
+    ...(purposes.length > 0 && { "marquee-purposes": purposes.join(",") }),
+    ...(purposeToken !== undefined && { "marquee-purpose-token": purposeToken }),
+  };
+}
+
 /** Predictions from one model (`namespace/name`), through its gateway at `url`. */
 export class ModelClient {
   constructor(model, url, { timeoutSeconds = 2 } = {}) {
@@ -29,16 +44,21 @@ export class ModelClient {
     Object.assign(this, { model, url: address(url) + "/predict", timeoutSeconds });
   }
 
-  /** One prediction `{id, outputs, model, revision}`, not tried again. Without a unit the request is one by itself. */
-  async predict(inputs, unit) {
+  /**
+   * One prediction `{id, outputs, model, revision, withheld}`, not tried again. Without a unit the request is one by
+   * itself. `purposes` or `purposeToken` tell what the user has consented to; `withheld` why this is no prediction.
+   */
+  async predict(inputs, unit, { purposes, purposeToken } = {}) {
     for (const [name, value] of Object.entries(inputs)) {
       const isPlain = value === null || ["string", "boolean"].includes(typeof value) || Number.isFinite(value);
       demand(isPlain, `inputs.${name}: is ${String(value)}; send a finite number, a text, or null for a missing value`);
     }
-    const headers = unit === undefined || unit === null ? {} : await unitHeaders(this.model, unit);
+    const headers = consentHeaders({ purposes, purposeToken });
+    if (unit !== undefined && unit !== null) Object.assign(headers, await unitHeaders(this.model, unit));
     const answer = await post(this.url, headers, { inputs }, this.timeoutSeconds);
     const { predictionId, outputs, model, revision } = answer.document;
-    if (answer.status === 200 && predictionId) return { id: predictionId, outputs, model, revision };
+    const { withheld } = answer;
+    if (answer.status === 200 && predictionId) return { id: predictionId, outputs, model, revision, withheld };
     throw failed(PredictionFailedError, `no prediction: ${answer.words}`, answer);
   }
 }
@@ -112,6 +132,7 @@ async function post(url, headers, content, timeoutSeconds) {
       document,
       kind: /^urn:marquee:problem:(.*)$/.exec(document.type)?.[1] ?? "",
       retrySeconds,
+      withheld: response.headers.get("marquee-withheld") ?? "",
       words: `${origin}: HTTP status ${response.status}: ${detail}${waits}`,
     };
   } catch (error) {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { test } from "node:test";
-import { InvalidRequestError, LedgerClient, ModelClient, unitHeaders } from "./marquee.js";
+import { InvalidRequestError, LedgerClient, ModelClient, consentHeaders, unitHeaders } from "./marquee.js";
 import { OutcomesNotReportedError, PredictionFailedError } from "./marquee.js";
 
 assert(process.env.MARQUEE_TEST_WORLD, "start these tests by: pytest tests/unit/client/test_javascript.py");
@@ -111,6 +111,30 @@ test("the unit stays at home", async () => {
   assert(!JSON.stringify(known).includes("user-1"));
   assert.equal(unknown.path, "/prefix/predict");
   assert(!("marquee-bucket" in unknown.headers) && !("marquee-unit-hash" in unknown.headers));
+});
+
+test("consent that is none is refused, and no token is repeated", async () => {
+  for (const purposes of ["ads", ["Ads"], ["ads, profiling"], [7], ["ads\r\nx: y"]]) {
+    assert.throws(() => consentHeaders({ purposes }), InvalidRequestError);
+  }
+  for (const purposeToken of ["", "secret", "secret.secret.sec ret", "secret.secret.secret\n", null]) {
+    assert.throws(() => consentHeaders({ purposeToken }), (error) => !error.message.includes("secret"));
+  }
+  await assert.rejects(new ModelClient("crm/lead", "http://127.0.0.1").predict({}, "user-1", { purposes: "ads" }));
+  assert.deepEqual(consentHeaders(), {});
+});
+
+test("consent travels, and an answer says whether it is a prediction", async () => {
+  const replies = [{ body: GOOD, headers: { "marquee-withheld": "consent" } }, { body: GOOD }];
+  const [before, after] = await scripted(replies, async (url) => {
+    const client = new ModelClient("crm/lead", url);
+    assert.equal((await client.predict({ age: 1 }, "user-1")).withheld, "consent");
+    const told = { purposes: ["ads", "profiling"], purposeToken: "a.b-_.c" };
+    assert.equal((await client.predict({ age: 1 }, "user-1", told)).withheld, "");
+  });
+  assert(!("marquee-purposes" in before.headers) && !("marquee-purpose-token" in before.headers));
+  assert.equal(after.headers["marquee-purposes"], "ads,profiling");
+  assert.equal(after.headers["marquee-purpose-token"], "a.b-_.c");
 });
 
 test("a server that gives no prediction is asked once", async () => {

@@ -19,7 +19,7 @@ from models.customer_value.fitting import fit_purchases, fit_spend
 from models.customer_value.formulas import PurchaseModel, SpendModel
 from models.customer_value.schema import HISTORY, INPUTS, OUTPUTS
 from models.customer_value.serving import PARAMETERS_FILE, parameters_file, values
-from models.data.cdnow import HOLDOUT_END, HOLDOUT_WEEKS, Purchases, load
+from models.data.cdnow import HOLDOUT_END, HOLDOUT_WEEKS, load
 from models.profile import profile_of
 
 log = logging.getLogger(__name__)
@@ -42,21 +42,27 @@ def fit(data_cache: Path, *, seed: int) -> TrainedModel:  # noqa: ARG001 (maximu
             TrainingFailureReason.NOT_PROMOTABLE,
             f"not promotable: the model does not beat persistence\n{evaluation.table()}",
         )
-    return _export(purchases, _metrics(evaluation) | {f"sample_{name}": value for name, value in published.items()})
+    metrics = _metrics(evaluation) | {f"sample_{name}": value for name, value in published.items()}
+    return exported(summarise(purchases, HOLDOUT_END), HOLDOUT_WEEKS, metrics)
 
 
-def _export(purchases: Purchases, metrics: dict[str, float]) -> TrainedModel:
-    summary = summarise(purchases, HOLDOUT_END)
+def exported(summary: Summary, horizon_weeks: float, metrics: dict[str, float]) -> TrainedModel:
+    """The model of these customers; its profile is of their values within that horizon.
+
+    Raises:
+        TrainingError: ``NotReproduced``: their purchases determine no parameters.
+
+    """
     (purchase_model, log_likelihood), (spend_model, _) = fit_purchases(summary), fit_spend(summary)
     purchase_model = PurchaseModel(**_rounded(asdict(purchase_model)))
     spend_model = SpendModel(**_rounded(asdict(spend_model)))
-    rows = history_rows(summary, HOLDOUT_WEEKS)
+    rows = history_rows(summary, horizon_weeks)
     score = values(purchase_model, spend_model, rows)["customer_value"]
     return TrainedModel(
         runtime=RUNTIME,
         inputs=INPUTS,
         outputs=OUTPUTS,
-        example=_example(summary),
+        example=_example(summary, horizon_weeks),
         files={PARAMETERS_FILE: parameters_file(purchase_model, spend_model)},
         metrics=metrics | {"log_likelihood_per_customer": log_likelihood / len(summary.customer)},
         profile=profile_of(HISTORY, rows[:, : len(HISTORY)], score),
@@ -67,7 +73,7 @@ def _rounded(parameters: dict[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.{_DIGITS}g}") for name, value in parameters.items()}
 
 
-def _example(summary: Summary) -> dict[str, object]:
+def _example(summary: Summary, horizon_weeks: float) -> dict[str, object]:
     """A typical customer who came back: medians, which are nobody's history."""
     again = summary.frequency > 0
     recency, age = (round(float(np.median(column[again])), 2) for column in (summary.recency, summary.age))
@@ -76,7 +82,7 @@ def _example(summary: Summary) -> dict[str, object]:
         "recency": recency,
         "T": age,
         "monetary_value": round(float(np.median(summary.monetary_value[again])), 2),
-        "horizon_weeks": float(HOLDOUT_WEEKS),
+        "horizon_weeks": float(horizon_weeks),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from marquee.contract.retrainer import Retrainable
 from models.artifact import TrainedModel
 from models.data.cdnow import MASTER, SAMPLE, parse
 from models.use_case import Source, UseCase
@@ -14,6 +15,12 @@ def _fit(data_cache: Path, *, seed: int) -> TrainedModel:
     from models.customer_value.training import fit  # needs scipy, which fetching data does not
 
     return fit(data_cache, seed=seed)
+
+
+def _retrainable() -> Retrainable:
+    from models.customer_value.retraining import PurchaseLogRetraining
+
+    return PurchaseLogRetraining()
 
 
 USE_CASE: Final = UseCase(
@@ -26,5 +33,5 @@ USE_CASE: Final = UseCase(
     ),
     libraries=("numpy", "scipy"),
     fit=_fit,
-    why_no_learner="it learns from a purchase log, whose outcome is what is bought later, not from labelled rows",
+    retrainable=_retrainable,
 )

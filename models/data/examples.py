@@ -17,6 +17,7 @@ from marquee.contract.manifest import CategoryField, InputField, NumberField
 from marquee.contract.retraining import Span
 from marquee.contract.training import TrainingError, TrainingFailureReason
 from models.data.quality import Complaint, Left, Quality
+from models.data.suppressed import Suppressed
 from models.data.tables import CONSENT, ENTITY, LABEL, TIME, File, is_availability, read_files
 
 Numbers = NDArray[np.float64]
@@ -64,6 +65,8 @@ class Selection:
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     excluded: tuple[Span, ...] = ()
+    suppressed: Suppressed | None = None
+    """Whose rows are left out; None: nobody's."""
 
     def leave_out(self, time: NDArray[np.int64]) -> dict[Left, Mask]:
         """For each reason the rows that it concerns."""
@@ -89,7 +92,8 @@ def read_examples(
 
     """
     quality = Quality()
-    parts = [_taken(file, fields, selection, quality) for file in read_files(uri, fields, setting=setting)]
+    files = read_files(uri, fields, setting=setting, within=(selection.start, selection.end))
+    parts = [_taken(file, fields, selection, quality) for file in files]
     _refuse_broken(quality)
     rows, label, time = (np.concatenate([part[index] for part in parts]) for index in (0, 1, 2))
     entity = np.concatenate([part[3] for part in parts])
@@ -116,19 +120,21 @@ def _taken(
 ) -> tuple[Numbers, Labels, NDArray[np.int64], NDArray[np.object_]]:
     table = file.table.append_column("row", pa.array(np.arange(1, file.table.num_rows + 1)))
     quality.read += table.num_rows
-    table = _without(table, {Left.UNTIMED: _nulls(table[TIME])}, quality)
-    table = _without(table, selection.leave_out(_integers(table[TIME])), quality)
+    table = _without(table, {Left.UNTIMED: nulls(table[TIME])}, quality)
+    table = _without(table, selection.leave_out(integers(table[TIME])), quality)
     if CONSENT in table.column_names:
-        table = _without(table, {Left.NO_CONSENT: ~_truths(table[CONSENT])}, quality)
-    _refuse_foresight(table, file.name)
-    table = _without(table, {Left.UNLABELLED: _nulls(table[LABEL])}, quality)
+        table = _without(table, {Left.NO_CONSENT: ~truths(table[CONSENT])}, quality)
+    if selection.suppressed is not None:
+        table = _without(table, {Left.SUPPRESSED: selection.suppressed.among(table[ENTITY])}, quality)
+    refuse_foresight(table, file.name)
+    table = _without(table, {Left.UNLABELLED: nulls(table[LABEL])}, quality)
     encoded = [_encoded(field, table[field.name], quality) for field in fields]
     invalid = np.zeros(table.num_rows, dtype=bool)
     for _, wrong in encoded:
         invalid |= wrong
     rows = np.column_stack([column for column, _ in encoded]) if fields else np.empty((table.num_rows, 0))
     table = _without(table, {Left.INVALID: invalid}, quality)
-    return rows[~invalid], _truths(table[LABEL]), _integers(table[TIME]), table[ENTITY].to_numpy(zero_copy_only=False)
+    return rows[~invalid], truths(table[LABEL]), integers(table[TIME]), table[ENTITY].to_numpy(zero_copy_only=False)
 
 
 def _without(table: Any, reasons: dict[Left, Mask], quality: Quality) -> Any:
@@ -139,11 +145,11 @@ def _without(table: Any, reasons: dict[Left, Mask], quality: Quality) -> Any:
     return table.filter(pa.array(~gone)) if gone.any() else table
 
 
-def _refuse_foresight(table: Any, name: str) -> None:
+def refuse_foresight(table: Any, name: str) -> None:
     """A row that was known only after its event would teach the model what it cannot know when it is asked."""
     for column in filter(is_availability, table.column_names):
-        known = ~_nulls(table[column])
-        late = known & (_integers(table[column]) > _integers(table[TIME]))
+        known = ~nulls(table[column])
+        late = known & (integers(table[column]) > integers(table[TIME]))
         if late.any():
             row = table.slice(int(late.argmax()), 1).to_pylist()[0]
             raise TrainingError(
@@ -166,7 +172,7 @@ def _refuse_broken(quality: Quality) -> None:
 
 def _encoded(field: InputField, column: Any, quality: Quality) -> tuple[Numbers, Mask]:
     """The column as a model gets it, and where it has no value that a model takes."""
-    missing = _nulls(column)
+    missing = nulls(column)
     quality.complain(field.name, Complaint.MISSING, int(missing.sum()))
     values, wrong = _category(field, column, quality) if isinstance(field, CategoryField) else _number(field, column)
     wrong &= ~missing
@@ -188,7 +194,7 @@ def _number(field: NumberField, column: Any) -> tuple[Numbers, Mask]:
 
 def _category(field: CategoryField, column: Any, quality: Quality) -> tuple[Numbers, Mask]:
     places = compute.index_in(column, value_set=pa.array(field.categories))
-    unknown = _nulls(places) & ~_nulls(column)
+    unknown = nulls(places) & ~nulls(column)
     quality.complain(field.name, Complaint.UNKNOWN, int(unknown.sum()))
     values = np.array(places.fill_null(0 if field.other is None else field.other).to_numpy(), dtype=np.float64)
     return values, unknown if field.other is None else np.zeros(len(values), dtype=bool)
@@ -203,15 +209,17 @@ def _first_of_equals(examples: Examples) -> Mask:
     return first
 
 
-def _nulls(column: Any) -> Mask:
+def nulls(column: Any) -> Mask:
+    """Where a column has no value."""
     found = compute.is_null(column, nan_is_null=pa.types.is_floating(column.type))
     return np.array(found.to_numpy(), dtype=bool)
 
 
-def _truths(column: Any) -> Mask:
+def truths(column: Any) -> Mask:
+    """Where a column says yes."""
     return np.array(column.fill_null(False).to_numpy(), dtype=bool)
 
 
-def _integers(column: Any) -> NDArray[np.int64]:
+def integers(column: Any) -> NDArray[np.int64]:
     """Instants as microseconds; 0 where there is none."""
     return np.array(column.cast(pa.int64()).fill_null(0).to_numpy(), dtype=np.int64)

@@ -18,6 +18,7 @@ class Left(StrEnum):
     OUTSIDE = "outsideOfWindow"
     EXCLUDED = "inExcludedWindow"
     NO_CONSENT = "withoutConsent"
+    SUPPRESSED = "suppressed"
     UNLABELLED = "withoutLabel"
     INVALID = "invalid"
     DUPLICATE = "duplicate"

@@ -1,10 +1,11 @@
-"""Reads tables of examples: Parquet or CSV, a file or a folder of files, wherever fsspec reads.
+"""Reads tables of examples: Parquet or CSV, a file or a folder of files, wherever fsspec reads; or a database's.
 
 A table has one row for each time that an entity could have been scored: what was known of it then, and what came of it.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -16,6 +17,7 @@ from pyarrow import csv, parquet
 
 from marquee.contract.manifest import CategoryField, InputField
 from marquee.contract.training import TrainingError, TrainingFailureReason
+from models.data.sql import is_database, read_rows
 from models.destination import LocalFolder, destination_of
 
 TIME: Final = "timestamp"
@@ -29,6 +31,8 @@ CONSENT: Final = "consent"
 AVAILABLE: Final = "available_at"
 """Optional, also as the end of a longer name: when the row's values were known."""
 
+Within = tuple[dt.datetime | None, dt.datetime | None]
+
 _INSTANT: Final = pa.timestamp("us", tz="UTC")
 _NULLS: Final = ("", "null", "NULL", "nan", "NaN")
 
@@ -41,8 +45,12 @@ class File:
     table: Any
 
 
-def read_files(uri: str, fields: Sequence[InputField], *, setting: str, labelled: bool = True) -> Iterator[File]:
+def read_files(
+    uri: str, fields: Sequence[InputField], *, setting: str, labelled: bool = True, within: Within = (None, None)
+) -> Iterator[File]:
     """The files of a table by name, one at a time: a window of a long history fits into memory.
+
+    Rows that are not ``within`` a start and an end, which is excluded, may be left out; a database does that.
 
     Raises:
         TrainingError: ``DataUnavailable``; ``DataMismatch`` with the file, the column and what is wrong with it.
@@ -50,16 +58,24 @@ def read_files(uri: str, fields: Sequence[InputField], *, setting: str, labelled
     """
     wanted = columns_of(fields, labelled=labelled)
     found_before: tuple[str, frozenset[str]] | None = None
-    filesystem, root, paths = _listed(uri, setting)
-    for path in paths:
-        name = path.removeprefix(root).strip("/") or PurePosixPath(path).name
-        raw = _read(filesystem, path, name, uri, setting, wanted)
+    for name, raw in _raw(uri, wanted, within, setting):
         optional = frozenset(name for name in raw.column_names if _is_optional(name))
         if found_before is not None and found_before[1] != optional:
             (other,) = sorted(found_before[1] ^ optional)[:1]
             raise _mismatch(name, f"column {other!r} is in this file or in {found_before[0]}, not in both")
         found_before = found_before or (name, optional)
         yield File(name, _typed(raw, wanted, name))
+
+
+def _raw(uri: str, wanted: Mapping[str, Any], within: Within, setting: str) -> Iterator[tuple[str, Any]]:
+    """Each part of the table with its name, in the types that it has there."""
+    if is_database(uri):
+        yield from read_rows(uri, tuple(wanted), _is_optional, TIME, within, setting=setting)
+        return
+    filesystem, root, paths = _listed(uri, setting)
+    for path in paths:
+        name = path.removeprefix(root).strip("/") or PurePosixPath(path).name
+        yield name, _read(filesystem, path, name, uri, setting, wanted)
 
 
 def columns_of(fields: Sequence[InputField], *, labelled: bool = True) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from models.retraining.scoring import score
 log = logging.getLogger(__name__)
 
 Numbers = NDArray[np.float64]
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,28 @@ class Contest:
 
 
 def champions_scores(champions: Sequence[Champion], study: Study, learner: Learner) -> dict[str, Numbers]:
-    """The scores of those that can be had; why another is left out goes to the log."""
-    found: dict[str, Numbers] = {}
+    """The scores of those that can be had."""
+    return answers_of(champions, study.known_whole, lambda artifact: artifact_scores(artifact, study.held_out, learner))
+
+
+def answers_of(
+    champions: Sequence[Champion], known_whole: Collection[str], ask: Callable[[FetchedArtifact], Answer]
+) -> dict[str, Answer]:
+    """What those answer that can be had and asked; why another is left out goes to the log.
+
+    Args:
+        champions: in the order of the comparison.
+        known_whole: SHA-256 of data of which what is compared on is a part.
+        ask: may raise.
+
+    """
+    found: dict[str, Answer] = {}
     for champion in champions:
         try:
             artifact = fetch_artifact(champion.uri, setting=RunSetting.CHAMPIONS, digest=champion.digest)
-            if any(source.sha256 in study.known_whole for source in artifact.manifest.lineage.data):
+            if any(source.sha256 in known_whole for source in artifact.manifest.lineage.data):
                 raise ValueError("it was trained on the rows that would be compared on")
-            found[champion.revision] = artifact_scores(artifact, study.held_out, learner)
+            found[champion.revision] = ask(artifact)
         except Exception as error:  # noqa: BLE001 - a champion may run code of its own
             words = str(error) if isinstance(error, TrainingError | ValueError) else f"{type(error).__name__}: {error}"
             log.warning("champion %s is left out of the comparison: %s", champion.revision, words)

@@ -10,12 +10,13 @@ from typing import Final
 
 import orjson
 
-from marquee.contract.manifest import DataSource
+from marquee.contract.manifest import DataSource, Lineage
 from marquee.contract.retrainer import RetrainingRequest
-from marquee.contract.retraining import RetrainingResult, RunSetting
+from marquee.contract.retraining import Comparison, RetrainingResult, RunSetting
 from marquee.contract.training import TrainerSetting, TrainingError, TrainingFailureReason
 from models.artifact import TrainedModel, manifest_of, place
 from models.data.examples import Selection, read_examples
+from models.data.suppressed import suppressed_of
 from models.destination import destination_of
 from models.lineage import data_digest, lineage_of
 from models.retraining.comparing import Contest, champions_scores, compared, table
@@ -46,7 +47,7 @@ def retrain(subject: Subject, request: RetrainingRequest) -> RetrainingResult:
     learner = subject.learner
     check_metrics(request.metrics, RunSetting.METRICS)
     check_slices(request.slices, learner.fields, RunSetting.SLICES)
-    destination = destination_of(request.out, setting=RunSetting.ARTIFACT)
+    destination_of(request.out, setting=RunSetting.ARTIFACT)  # a mistake in it costs no training
     study, quality = _study(learner, request)
     lineage = lineage_of(
         subject.package, _PACKAGE, data=study.sources, seed=request.seed, libraries=(*subject.libraries, "pyarrow")
@@ -60,20 +61,44 @@ def retrain(subject: Subject, request: RetrainingRequest) -> RetrainingResult:
         metrics=request.metrics,
         by=request.slices,
     )
+    newest = dt.datetime.fromtimestamp(int(study.held_out.time[-1]) // 1_000_000, dt.UTC)
+    trained = replace(trained, files={**trained.files, **quality})
+    return written(request, trained, comparison, use_case=subject.name, lineage=lineage, newest=newest)
+
+
+def written(
+    request: RetrainingRequest,
+    trained: TrainedModel,
+    comparison: Comparison,
+    *,
+    use_case: str,
+    lineage: Lineage,
+    newest: dt.datetime,
+) -> RetrainingResult:
+    """Write a compared candidate's artifact, and say so.
+
+    Raises:
+        TrainingError: ``OutputUnwritable``, ``OutputOccupied``.
+
+    """
     log.info("%s", table(comparison))
+    destination = destination_of(request.out, setting=RunSetting.ARTIFACT)
     metrics = dict(comparison.challenger)
     metrics |= {f"{_BASELINE_PREFIX}{name}": value for name, value in (comparison.baseline or {}).items()}
-    trained = replace(trained, metrics=metrics, files={**trained.files, **quality})
     manifest = manifest_of(
-        trained, model=request.model, use_case=subject.name, lineage=lineage, created_at=_created_at(request, study)
+        replace(trained, metrics=metrics),
+        model=request.model,
+        use_case=use_case,
+        lineage=lineage,
+        created_at=_created_at(request, newest),
     )
     artifact = place(manifest, trained.files, destination, setting=RunSetting.ARTIFACT)
     return RetrainingResult(
         uri=destination.uri,
         digest=artifact.digest,
         model=request.model,
-        use_case=subject.name,
-        data_digest=data_digest(study.sources),
+        use_case=use_case,
+        data_digest=data_digest(lineage.data),
         metrics=manifest.metrics,
         code_digest=lineage.code_digest,
         seed=request.seed,
@@ -107,7 +132,8 @@ def _study(learner: Learner, request: RetrainingRequest) -> tuple[Study, dict[st
     if not request.data_uri:
         log.info("no %s: the use case's own data, which have no window", RunSetting.DATA)
         return learner.own_study(request.data_cache), {}
-    selection = Selection(request.start, request.end, request.excluded)
+    suppressed = suppressed_of(os.environ, request.model)
+    selection = Selection(request.start, request.end, request.excluded, suppressed)
     examples, quality = read_examples(request.data_uri, learner.fields, selection, setting=RunSetting.DATA)
     log.info("%s", quality.summary())
     training, held_out = newest_apart(examples)
@@ -132,9 +158,8 @@ def _contest(trained: TrainedModel, study: Study, learner: Learner, request: Ret
     )
 
 
-def _created_at(request: RetrainingRequest, study: Study) -> str | None:
+def _created_at(request: RetrainingRequest, newest: dt.datetime) -> str | None:
     """The end of the data and not the clock, so that a run which starts again writes the same manifest."""
     if os.environ.get(TrainerSetting.SOURCE_DATE_EPOCH) is not None:
         return None
-    newest = dt.datetime.fromtimestamp(int(study.held_out.time[-1]) // 1_000_000, dt.UTC)
     return (request.end or newest).astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

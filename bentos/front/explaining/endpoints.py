@@ -15,6 +15,7 @@ from typing import Any, Final
 import orjson
 
 from bentos.front.asgi import JSON, Response
+from bentos.front.callers import MAX_UNIT_LENGTH
 from bentos.front.columns import json_type
 from bentos.front.endpoints import parsed
 from bentos.front.explaining.beside import MOST_SECONDS, Explaining
@@ -23,10 +24,12 @@ from bentos.front.explaining.limits import MAX_ROWS_EXPLAINED, MOST_REASONS
 from bentos.front.heads import Head
 from bentos.front.metrics import Metrics
 from bentos.front.predictor import DeadlineError, OverloadedError, Predictor
+from bentos.front.privacy.guarding import Guard
 from bentos.front.problems import ProblemError, internal, overloaded, unavailable
 from bentos.front.runtimes import ModelFailedError, ModelOutputError, ModelUnavailableError
 from bentos.front.schema import Errors, FieldError, InvalidInputError, Rows, refuse_unknown
 from bentos.front.tensors import parse_infer
+from marquee.contract.assignment import unit_hash
 from marquee.contract.pod import HEADER_DEADLINE
 
 log = logging.getLogger(__name__)
@@ -52,12 +55,24 @@ class ExplainEndpoints:
         model: its name.
         revision: that is served.
         metrics: counts who is turned away.
+        namespace: of the model.
+        guard: says about whom the model may be asked; None: about everybody.
 
     """
 
     def __init__(
-        self, predictor: Predictor | None, explaining: Explaining | None, *, model: str, revision: str, metrics: Metrics
+        self,
+        predictor: Predictor | None,
+        explaining: Explaining | None,
+        *,
+        model: str,
+        revision: str,
+        metrics: Metrics,
+        namespace: str = "",
+        guard: Guard | None = None,
     ) -> None:
+        self._model_path = f"{namespace}/{model}"
+        self._guard = guard
         self._predictor = predictor
         self._explaining = explaining
         self._model = model
@@ -78,7 +93,9 @@ class ExplainEndpoints:
 
         """
         predictor, _ = self._present()
-        question = _by_names(parsed(body), predictor)
+        document = parsed(body)
+        self._admit(document.get("unit") if isinstance(document, dict) else None, head)
+        question = _by_names(document, predictor)
         (found,) = await self._explained(question, head)
         return _reply(
             {
@@ -94,6 +111,7 @@ class ExplainEndpoints:
         """Up to `MAX_ROWS_EXPLAINED` rows as tensors of the Open Inference Protocol; raises as `row`."""
         predictor, _ = self._present()
         document = parsed(body)
+        self._admit(None, head)
         question = _by_tensors(document, predictor)
         found = await self._explained(question, head)
         reply: dict[str, Any] = {
@@ -105,6 +123,18 @@ class ExplainEndpoints:
         if document.get("id") is not None:
             reply["id"] = document["id"]
         return _reply(reply)
+
+    def _admit(self, unit: object, head: Head) -> None:
+        """Nothing is explained about whom the model may not be asked. Raises ProblemError: 403 also."""
+        if isinstance(unit, str) and 0 < len(unit) <= MAX_UNIT_LENGTH:
+            if not head.caller.identify(unit_hash(self._model_path, unit)):
+                detail = "is not the unit that the request's headers name; send one of them"
+                raise InvalidInputError([FieldError("/unit", detail, "type")])
+        elif unit is not None:
+            detail = f"must be a text of 1 to {MAX_UNIT_LENGTH} characters"
+            raise InvalidInputError([FieldError("/unit", detail, "type")])
+        if self._guard is not None and (reason := self._guard.why_withheld(head)) is not None:
+            raise self._guard.refusal(reason)
 
     def _present(self) -> tuple[Predictor, Explaining]:
         if self._predictor is None or self._explaining is None:

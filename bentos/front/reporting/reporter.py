@@ -19,6 +19,7 @@ from typing import Final
 from bentos.front.drift.binning import Bins
 from bentos.front.drift.gathering import Gathering, Sheaf
 from bentos.front.drift.pushing import Pushing
+from bentos.front.privacy.decisions import DecisionLog, Decisions, Form
 from bentos.front.reporting.batches import pack
 from bentos.front.reporting.counting import Counting, Tally
 from bentos.front.reporting.delivery import Delivery, Sender
@@ -42,6 +43,9 @@ class _Leave:
     """Tells the thread that the process is about to end."""
 
     deadline: float
+
+
+_Handed = Sequence[Tally] | Sheaf | Pushing | Decisions | _Leave
 
 
 class Reporter:
@@ -71,8 +75,9 @@ class Reporter:
         self._sender = sender
         self._delivery = Delivery(sender, store, statistics, on_loss=self._note_loss)
         self._lost = False
-        self._handed_over: SimpleQueue[Sequence[Tally] | Sheaf | Pushing | _Leave] = SimpleQueue()
+        self._handed_over: SimpleQueue[_Handed] = SimpleQueue()
         self._gathering: Gathering | None = None
+        self._decisions: DecisionLog | None = None
         self._pushing: Pushing | None = None
         self._deadline: float | None = None
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
@@ -80,7 +85,11 @@ class Reporter:
     @property
     def idle(self) -> bool:
         """Whether everything that was counted has left."""
-        counted = self.counting.pending or (self._gathering is not None and self._gathering.pending)
+        counted = (
+            self.counting.pending
+            or (self._gathering is not None and self._gathering.pending)
+            or (self._decisions is not None and self._decisions.pending)
+        )
         waits = self._pushing is not None and self._pushing.pending
         return not counted and not waits and self._handed_over.empty() and self._delivery.idle
 
@@ -100,6 +109,11 @@ class Reporter:
             return None
         self._gathering = Gathering(bins, schema, self.statistics, self._hand_over)
         return self._gathering
+
+    def keep(self, form: Form) -> DecisionLog:
+        """Keep decisions of this form from now on."""
+        self._decisions = DecisionLog(form, self.statistics, self._hand_over)
+        return self._decisions
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -136,6 +150,8 @@ class Reporter:
         if self._gathering is not None and self._gathering.pending and self._handed_over.qsize() < _MAX_HANDED_OVER:
             for sheaf in self._gathering.take():
                 self._handed_over.put(sheaf)
+        if self._decisions is not None and self._decisions.pending and self._handed_over.qsize() < _MAX_HANDED_OVER:
+            self._handed_over.put(self._decisions.take())
 
     def _note_loss(self) -> None:
         self._lost = True
@@ -164,7 +180,7 @@ class Reporter:
         except Empty:
             pass
 
-    def _take_over(self, handed: Sequence[Tally] | Sheaf | Pushing | _Leave) -> None:
+    def _take_over(self, handed: _Handed) -> None:
         if isinstance(handed, Pushing):
             self._pushing = handed
             self._delivery.add([handed.introduce()])
@@ -172,6 +188,9 @@ class Reporter:
         if isinstance(handed, Sheaf):
             if self._pushing is not None:
                 self._pushing.add(handed)
+            return
+        if isinstance(handed, Decisions):
+            self._delivery.add(handed.batches())
             return
         if not isinstance(handed, _Leave):
             self._delivery.add(pack(self._model, handed))

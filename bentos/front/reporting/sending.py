@@ -19,6 +19,7 @@ from bentos.front.reporting.statistics import Kind
 from marquee.contract import drift
 from marquee.contract.exposures import CONTENT_TYPE, EXPOSURES_PATH
 from marquee.contract.ledger import COUNTS_PATH
+from marquee.contract.privacy import PREDICTION_LOG_PATH
 
 TIMEOUT_SECONDS: Final = 5.0
 MAX_RETRY_AFTER_SECONDS: Final = 60.0
@@ -28,12 +29,14 @@ _PATHS: Final = {
     Kind.COUNTS: COUNTS_PATH,
     Kind.DRIFT: drift.DRIFT_PATH,
     Kind.PROFILES: drift.PROFILES_PATH,
+    Kind.DECISIONS: PREDICTION_LOG_PATH,
 }
 _TYPES: Final = {
     Kind.EXPOSURES: CONTENT_TYPE,
     Kind.COUNTS: "application/json",
     Kind.DRIFT: drift.CONTENT_TYPE,
     Kind.PROFILES: "application/json",
+    Kind.DECISIONS: "application/json",
 }
 _FINAL: Final = frozenset(
     {
@@ -45,7 +48,7 @@ _FINAL: Final = frozenset(
     }
 )
 """What the same bytes will always be answered with. Credentials, roles and addresses can be repaired meanwhile."""
-_OPTIONAL: Final = frozenset({Kind.DRIFT, Kind.PROFILES})
+_OPTIONAL: Final = frozenset({Kind.DRIFT, Kind.PROFILES, Kind.DECISIONS})
 """What an older ledger does not know: 404 must not hold up what it does know."""
 
 
@@ -68,6 +71,21 @@ class Answer:
     """The least time to wait, as the ledger asks for it."""
     failed_inside: bool = False
     """The ledger answered, with an error of its own that it did not foresee."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the ledger answered to a question."""
+
+    status: int
+    body: bytes
+    etag: str = ""
+
+    def expected(self) -> bytes:
+        """The body of a successful answer. Raises ValueError: it is of another kind."""
+        if self.status != HTTPStatus.OK:
+            raise ValueError(f"the ledger answers {self.status}: {self.body[:300].decode(errors='replace')}")
+        return self.body
 
 
 class Ledger:
@@ -111,15 +129,27 @@ class Ledger:
             OSError, http.client.HTTPException: there is no answer; ValueError: one of another kind.
 
         """
+        return self.ask(path).expected()
+
+    def ask(self, path: str, *, etag: str = "", most_bytes: int = _MAX_ANSWER_BYTES) -> Told:
+        """Whatever is answered.
+
+        Args:
+            path: below the prefix.
+            etag: of what is known already; an answer of 304 says that it has not changed.
+            most_bytes: of the body that are read.
+
+        Raises:
+            OSError, http.client.HTTPException: there is no answer; ValueError: the token cannot be read as text.
+
+        """
+        headers = self._authorization() | ({"if-none-match": etag} if etag else {})
         try:
-            self._connection.request("GET", self._prefix + path, headers=self._authorization())
+            self._connection.request("GET", self._prefix + path, headers=headers)
             response = self._connection.getresponse()
-            body = response.read(_MAX_ANSWER_BYTES)
+            return Told(response.status, response.read(most_bytes), response.headers.get("etag", ""))
         finally:
             self._connection.close()
-        if response.status != HTTPStatus.OK:
-            raise ValueError(f"the ledger answers {response.status}: {body[:300].decode(errors='replace')}")
-        return body
 
     def close(self) -> None:
         """End the connection."""

@@ -14,6 +14,8 @@ class Kind(StrEnum):
     """Counters of what the model saw; the number of records is that of rows."""
     PROFILES = "drift-profiles"
     """Over which bins they are counted."""
+    DECISIONS = "decisions"
+    """Predictions that are kept to be explained."""
 
 
 class Reason(StrEnum):

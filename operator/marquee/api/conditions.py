@@ -122,6 +122,7 @@ class Reason(StrEnum):
     DATA_UNAVAILABLE = "DataUnavailable"
     DATA_MISMATCH = "DataMismatch"
     DATA_INSUFFICIENT = "DataInsufficient"
+    SUPPRESSIONS_UNAVAILABLE = "SuppressionsUnavailable"
     OUTPUT_OCCUPIED = "OutputOccupied"
     OUTPUT_UNWRITABLE = "OutputUnwritable"
     NOT_REPRODUCED = "NotReproduced"

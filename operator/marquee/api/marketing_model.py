@@ -12,6 +12,7 @@ from marquee.api.drift import Drift, DriftStatus
 from marquee.api.governance import Governance, GovernanceStatus
 from marquee.api.gpu import Gpu
 from marquee.api.metadata import Metadata
+from marquee.api.privacy import Privacy
 from marquee.api.resources import ResourceRequirements
 from marquee.api.retraining import Retraining, RetrainingStatus
 from marquee.api.rollout import Rollout
@@ -302,6 +303,11 @@ _EXTERNAL_RULES: Final = (
         field_path=".retraining",
     ),
     cel(
+        "self.serving.class == 'Marquee' || !has(self.privacy)",
+        "with serving.class External no pod of Marquee asks for consent or keeps decisions: privacy has no effect",
+        field_path=".privacy",
+    ),
+    cel(
         "self.serving.class == 'Marquee' || (self.scaling.class == 'None' && self.scaling.minReplicas == 1)",
         "with serving.class External somebody else deploys the pods: scaling has no effect",
         field_path=".scaling",
@@ -342,6 +348,9 @@ class MarketingModelSpec(ApiModel):
     kill_switch: KillSwitch | None = None
     governance: Governance | None = None
     retraining: Retraining | None = Field(default=None, description="Without it nothing is trained.")
+    privacy: Privacy | None = Field(
+        default=None, description="Without it no consent is asked for, nobody is suppressed and no decision is kept."
+    )
 
     model_config = ApiModel.model_config | {
         "json_schema_extra": rules(

@@ -66,6 +66,11 @@ class TrainingRun(ApiModel):
     args: tuple[Argument, ...] = Field(
         default=(), max_length=32, description="Arguments.", json_schema_extra=extension(list_type="atomic")
     )
+    environment_secret: ResourceName | None = Field(
+        default=None,
+        description="Secret whose keys are environment variables of the run: a database's PGPASSWORD, a bucket's keys. "
+        "Those that Marquee sets come first.",
+    )
     resources: TrainerResources = Field(
         default=TrainerResources(requests={"cpu": "1", "memory": "1Gi"}, limits={"memory": "4Gi"}),
         description="Of the trainer's container.",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
 from marquee.client.assignment import check_model, unit_headers
 from marquee.client.connections import Server
+from marquee.client.consent import consent_headers
 from marquee.client.errors import NoAnswerError, PredictionFailedError
 from marquee.client.predictions import PREDICT_PATH, Prediction, prediction_body, read_prediction
 
@@ -36,20 +37,31 @@ class ModelClient:
         self._server = Server(url, tls=tls)
         self._timeout_seconds = timeout_seconds
 
-    def predict(self, inputs: Mapping[str, Any], unit: str | None = None) -> Prediction:
+    def predict(
+        self,
+        inputs: Mapping[str, Any],
+        unit: str | None = None,
+        *,
+        purposes: Collection[str] = (),
+        purpose_token: str | None = None,
+    ) -> Prediction:
         """One prediction. It is not tried again: somebody waits for it, and the caller knows the better default.
 
         Args:
             inputs: every field of the model by its name.
             unit: the user's identifier, of which a hash travels; None: the user is not known, and the gateway
                 treats the request as a unit by itself.
+            purposes: what the user has consented to, for a model that asks for consent and believes its caller.
+            purpose_token: the same, signed, for one that does not.
 
         Raises:
             InvalidRequestError: something that was given cannot be sent.
             PredictionFailedError: there is no prediction, with the reason.
 
         """
-        headers = {} if unit is None else unit_headers(self.model, unit)
+        headers = consent_headers(purposes, purpose_token)
+        if unit is not None:
+            headers |= unit_headers(self.model, unit)
         body = prediction_body(inputs)
         try:
             answer = self._server.post(PREDICT_PATH, headers, body, timeout_seconds=self._timeout_seconds)

@@ -14,6 +14,7 @@ from marquee.client.retrying import retry_after_seconds
 
 PREDICT_PATH: Final = "/predict"
 HEADER_PREDICTION_ID: Final = "marquee-prediction-id"
+HEADER_WITHHELD: Final = "marquee-withheld"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Prediction:
     """Name of the model."""
     revision: str
     """Name of the revision that answered."""
+    withheld: str = ""
+    """Why this is no prediction but what everybody gets instead: ``consent``, ``suppressed``; empty: it is one."""
 
 
 def prediction_body(inputs: Mapping[str, Any]) -> bytes:
@@ -71,6 +74,7 @@ def read_prediction(answer: Answer) -> Prediction:
             outputs=document["outputs"],
             model=document["model"],
             revision=document["revision"],
+            withheld=answer.headers.get(HEADER_WITHHELD, ""),
         )
     except KeyError as error:
         raise PredictionFailedError(

@@ -28,6 +28,8 @@ PREDICTOR_ACCOUNT_SUFFIX: Final = "-predictor"
 """A model's pods run under the service account of the model's name with this at its end; the ledger goes by it."""
 SPOOL_PATH: Final = "/var/spool/marquee"
 """Where an emptyDir keeps what the ledger has not taken yet; it outlives the container, not the pod."""
+PURPOSE_KEYS_PATH: Final = "/var/run/secrets/marquee/purposes"
+"""Where the Secret of ``spec.privacy.consent.keysSecret`` is mounted: a file for each key, named by its id."""
 PVC_MOUNT_ROOT: Final = "/mnt/artifacts"
 """A ``pvc://CLAIM/PATH`` artifact is found at ``PVC_MOUNT_ROOT/CLAIM/PATH``."""
 TERMINATION_MESSAGE_PATH: Final = "/dev/termination-log"
@@ -81,6 +83,7 @@ class Setting(StrEnum):
     TRITON = "MARQUEE_TRITON"
     STAMPING = "MARQUEE_STAMPING"
     EXPLANATIONS = "MARQUEE_EXPLANATIONS"
+    PRIVACY = "MARQUEE_PRIVACY"
 
 
 class FailureReason(StrEnum):

@@ -55,6 +55,12 @@ class RunSetting(StrEnum):
     """Names of the metrics to compare by, with commas between."""
     SLICES = "MARQUEE_SLICES"
     """Names of inputs, with commas between: the metrics are told of the rows of each of their values too."""
+    NAMESPACE = "MARQUEE_NAMESPACE"
+    """Of the model; ``namespace/model`` is the salt of `assignment.unit_hash`."""
+    LEDGER_URL = "MARQUEE_LEDGER_URL"
+    """Where the suppressed subjects are to be read (`privacy.SUPPRESSIONS_PATH`); empty: nobody is to be left out."""
+    LEDGER_TOKEN = "MARQUEE_LEDGER_TOKEN_PATH"  # noqa: S105 - a name
+    """File with the run's service-account token for the ledger."""
 
 
 class Span(ContractModel):

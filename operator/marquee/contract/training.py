@@ -74,6 +74,7 @@ class TrainingFailureReason(StrEnum):
     DATA_UNAVAILABLE = "DataUnavailable"
     DATA_MISMATCH = "DataMismatch"
     DATA_INSUFFICIENT = "DataInsufficient"
+    SUPPRESSIONS_UNAVAILABLE = "SuppressionsUnavailable"
     OUTPUT_OCCUPIED = "OutputOccupied"
     OUTPUT_UNWRITABLE = "OutputUnwritable"
     NOT_REPRODUCED = "NotReproduced"

@@ -231,6 +231,8 @@ class Trainer:
     image_pull_secrets: tuple[str, ...] = ()
     author: str = ""
     """The operator, as the API server knows it; empty: revisions say no author, and nobody can approve them."""
+    ledger_url: str = ""
+    """Where a run learns whom it must not learn from; empty: there is no ledger."""
 
 
 @dataclass(frozen=True, slots=True)

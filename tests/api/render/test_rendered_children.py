@@ -57,6 +57,12 @@ SPECS: dict[str, dict[str, Any]] = {
     "slice": {"serving": {"gpu": {"resource": "nvidia.com/mig-1g.10gb"}, "resources": {}}},
     "claim": {"serving": {"gpu": {"resourceClaimTemplateName": "one-gpu"}}},
     "no resources": {"serving": {"resources": {}}},
+    "privacy": {
+        "privacy": {
+            "consent": {"purposes": ["profiling"], "proof": "Token", "keysSecret": "purpose-keys"},
+            "withheldAnswer": {"probability": 0.06},
+        }
+    },
 }
 URIS = ["s3://models/churn/1", "pvc://claim/churn/1"]
 DEFAULTS = Defaults(

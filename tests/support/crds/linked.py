@@ -21,17 +21,14 @@ def settle(body: Body, place: Place) -> None:
             body["spec"]["scaling"] = {"class": "None"}
         case ("spec", "serving", *inner):
             _serving(body["spec"]["serving"], inner)
+        case ("spec", "privacy", "consent", "proof"):
+            _proof(body["spec"]["privacy"]["consent"])
         case ("spec", "scaling", *inner):
             _scaling(body["spec"]["scaling"], inner)
         case ("spec", "traffic", "assignment", "unit"):
             body["spec"]["traffic"]["assignment"]["holdoutPercent"] = 0
-        case ("spec", "rollout", "steps", int(index), field):
-            body["spec"]["rollout"]["steps"] = [_step(body["spec"]["rollout"]["steps"][index], field)]
-        case ("spec", "rollout", "analysis", "primary", "kind"):
-            _primary(body["spec"]["rollout"]["analysis"]["primary"])
-        case ("spec", "rollout", "analysis", "guardrails", int(index), field):
-            guardrails = body["spec"]["rollout"]["analysis"]["guardrails"]
-            body["spec"]["rollout"]["analysis"]["guardrails"] = [_guardrail(guardrails[index], field)]
+        case ("spec", "rollout", *inner):
+            _rollout(body["spec"]["rollout"], inner)
 
 
 def beside_others(item: Any, index: int) -> Any:
@@ -39,16 +36,16 @@ def beside_others(item: Any, index: int) -> Any:
     match item:
         case "Mon":
             return item
+        case "profiling" | "product-development":
+            return f"{item}-{index}"
         case str():
             return f"{index}.{item}"
         case {"type": _, "status": _}:
             return item | {"type": f"Condition{index}"}
         case {"name": _, "count": _}:
             return item | {"name": f"limit{index}"}
-        case {"name": _, "direction": _} | {"name": _, "value": _}:
-            return item | {"name": f"metric_{index}"}
-        case {"name": _, "rows": _}:
-            return item | {"name": f"input_{index}=value"}
+        case {"name": _, "direction": _} | {"name": _, "value": _} | {"name": _, "rows": _}:
+            return item | {"name": f"metric_{index}" + ("=value" if "rows" in item else "")}
         case {"input": _}:
             return item | {"input": f"input_{index}"}
         case {"weight": _}:
@@ -66,6 +63,13 @@ def _serving(serving: Body, changed: Sequence[str | int]) -> None:
             _gpus(serving)
         case ["gpu", "resourceClaimTemplateName"]:
             serving["gpu"].pop("resource", None)
+
+
+def _proof(consent: Body) -> None:
+    """Keys for tokens, and for tokens alone."""
+    consent.pop("keysSecret", None)
+    if consent["proof"] == "Token":
+        consent["keysSecret"] = "purpose-keys"
 
 
 def _scaling(scaling: Body, changed: Sequence[str | int]) -> None:
@@ -107,10 +111,22 @@ def _triton(triton: Body, changed: Sequence[str | int]) -> None:
 def _gpus(serving: Body) -> None:
     """GPUs where an instance runs on one, and enough of them for every index."""
     groups = serving["triton"].get("instanceGroups", [])
-    if any(group.get("kind") == "GPU" for group in groups):
+    if any(group.get("kind") == "GPU" for group in groups) or serving["triton"].get("backend") == "tensorrt":
         serving["gpu"] = {"resource": "nvidia.com/gpu", "count": 16}
     elif groups or serving["triton"].get("backend") == "python":
         serving.pop("gpu", None)
+
+
+def _rollout(rollout: Body, changed: Sequence[str | int]) -> None:
+    """One step or guardrail alone."""
+    match changed:
+        case ["steps", int(index), field]:
+            rollout["steps"] = [_step(rollout["steps"][index], field)]
+        case ["analysis", "primary", "kind"]:
+            _primary(rollout["analysis"]["primary"])
+        case ["analysis", "guardrails", int(index), field]:
+            guardrails = rollout["analysis"]["guardrails"]
+            rollout["analysis"]["guardrails"] = [_guardrail(guardrails[index], field)]
 
 
 def _step(step: Body, changed: str | int) -> Body:

@@ -47,8 +47,7 @@ def adopted(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         artifact_uri=str(tmp_path),
         artifact_digest=predictor.digest,
     )
-    monkeypatch.setattr(process, "_predictor", None)
-    monkeypatch.setattr(process, "_settings", None)
+    monkeypatch.setattr(process, "_loaded", None)
     process.adopt(predictor, settings)
 
 

@@ -100,8 +100,10 @@ def test_a_crowd_that_connects_is_let_in_by_many_doors() -> None:
         for _ in range(10 * crowd):
             accepted.append(0)
             await asyncio.sleep(0)
-        for each in (*servers, *clients):
-            each.close()
+        for server in servers:
+            server.close()
+        for client in clients:
+            client.close()
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(let_in(_listen("127.0.0.1:0", "listen")))

@@ -64,8 +64,7 @@ async def test_a_typed_service_has_the_types_of_its_use_case(
     (tmp_path / "0").write_text(derive_secret(b"m" * 32, "ns/fixture").hex(), encoding="ascii")
     key = {"prediction_key_path": tmp_path / "0"}
     pod = settings(key, runtime=runtime, inputs=fields, example=example(fields), outputs=outputs)
-    monkeypatch.setattr(process, "_predictor", None)
-    monkeypatch.setattr(process, "_settings", None)
+    monkeypatch.setattr(process, "_loaded", None)
     process.adopt(load_predictor(pod), pod)
     async with bento.running(bento.load_application(service)) as behind:
         transport = httpx.ASGITransport(behind)

@@ -293,6 +293,7 @@ def _trainer(settings: Settings) -> Trainer:
         image_pull_policy=settings.trainer_image_pull_policy,
         image_pull_secrets=settings.predictor_image_pull_secrets,
         author=settings.user_name,
+        ledger_url=settings.ledger_url,
     )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import orjson
+
 from marquee.api.governance import MAX_TOLD, GovernanceStatus
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_approval import ModelApproval
@@ -79,12 +81,15 @@ def weigh(snapshot: Snapshot, revision: ModelRevision) -> Weighed | None:
 
 
 def policy_digest(model: MarketingModel) -> str:
-    """Digest of the rules that an approval is about: the rollout's plan, and all of governance.
+    """Digest of the rules that an approval is about: the rollout's plan, all of governance, and spec.privacy.
 
     What is not set is left out, so that a field of a newer operator voids no approval.
     """
-    governance = model.spec.governance
+    governance, privacy = model.spec.governance, model.spec.privacy
     text = plan_digest(model) + (governance.model_dump_json(exclude_defaults=True) if governance is not None else "")
+    if privacy is not None:
+        asked = privacy.model_dump(mode="json", exclude_defaults=True)
+        text += orjson.dumps(asked, option=orjson.OPT_SORT_KEYS).decode()
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

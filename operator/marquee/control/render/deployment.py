@@ -12,6 +12,7 @@ from marquee.contract import pod
 from marquee.control.render import names
 from marquee.control.render.defaults import remember
 from marquee.control.render.gpus import resource_claims, with_gpus
+from marquee.control.render.privacy import key_mounts, key_volumes, privacy_settings
 from marquee.control.render.triton import MODELS_MOUNT, triton_container, triton_settings, triton_volumes
 from marquee.control.snapshot import Defaults
 
@@ -24,6 +25,11 @@ KILL_MARGIN_SECONDS: Final = 15
 
 LEDGER_TOKEN_SECONDS: Final = 3_600
 """The kubelet renews it when four fifths of that are over."""
+LEDGER_TOKEN_MOUNT: Final = {
+    "name": "ledger-token",
+    "mountPath": str(PurePosixPath(pod.LEDGER_TOKEN_PATH).parent),
+    "readOnly": True,
+}
 SPOOL_SIZE: Final = "64Mi"
 """Twice what a pod keeps at most: a file is written before its predecessor goes."""
 
@@ -73,11 +79,13 @@ def _pod_spec(model: MarketingModel, revision: ModelRevision, defaults: Defaults
         volumes.append({"name": "source", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
         mounts.append({"name": "source", "mountPath": f"{pod.PVC_MOUNT_ROOT}/{claim}", "readOnly": True})
     if defaults.ledger_url:
-        volumes += _ledger_volumes()
+        volumes += [ledger_token_volume(), {"name": "spool", "emptyDir": {"sizeLimit": SPOOL_SIZE}}]
         mounts += [
-            {"name": "ledger-token", "mountPath": str(PurePosixPath(pod.LEDGER_TOKEN_PATH).parent), "readOnly": True},
+            LEDGER_TOKEN_MOUNT,
             {"name": "spool", "mountPath": pod.SPOOL_PATH},
         ]
+    volumes += key_volumes(model.spec.privacy)
+    mounts += key_mounts(model.spec.privacy)
     if serving.triton is not None:
         volumes += triton_volumes()
         mounts.append(MODELS_MOUNT)
@@ -119,17 +127,14 @@ def _pod_spec(model: MarketingModel, revision: ModelRevision, defaults: Defaults
     return spec
 
 
-def _ledger_volumes() -> list[dict[str, Any]]:
-    """A token that is good for the ledger alone, and room for what the ledger has not taken yet."""
+def ledger_token_volume() -> dict[str, Any]:
+    """A token of the pod's service account that is good for the ledger alone."""
     token = {
         "audience": pod.LEDGER_AUDIENCE,
         "expirationSeconds": LEDGER_TOKEN_SECONDS,
         "path": PurePosixPath(pod.LEDGER_TOKEN_PATH).name,
     }
-    return [
-        {"name": "ledger-token", "projected": {"sources": [{"serviceAccountToken": token}]}},
-        {"name": "spool", "emptyDir": {"sizeLimit": SPOOL_SIZE}},
-    ]
+    return {"name": LEDGER_TOKEN_MOUNT["name"], "projected": {"sources": [{"serviceAccountToken": token}]}}
 
 
 def _container(
@@ -187,6 +192,8 @@ def _settings(model: MarketingModel, revision: ModelRevision, defaults: Defaults
         settings[pod.Setting.EXPLANATIONS] = "true"
     if model.spec.slo is not None:
         settings[pod.Setting.SLO_P99_MILLISECONDS] = str(model.spec.slo.latency_milliseconds)
+    if model.spec.privacy is not None:
+        settings[pod.Setting.PRIVACY] = privacy_settings(model.spec.privacy)
     if defaults.ledger_url:
         settings[pod.Setting.LEDGER_URL] = defaults.ledger_url
         settings[pod.Setting.LEDGER_TOKEN_PATH] = pod.LEDGER_TOKEN_PATH

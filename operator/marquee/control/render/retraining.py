@@ -20,7 +20,7 @@ from marquee.contract.retraining import CHAMPIONS, MAX_CHAMPIONS, SPANS, Champio
 from marquee.contract.training import TrainerSetting
 from marquee.control.kinds import JOB
 from marquee.control.render import names
-from marquee.control.render.deployment import USER_ID, claim_of
+from marquee.control.render.deployment import LEDGER_TOKEN_MOUNT, USER_ID, claim_of, ledger_token_volume
 from marquee.control.snapshot import Trainer
 
 TRAINER_CONTAINER: Final = "trainer"
@@ -152,6 +152,9 @@ def pod_spec(
         volumes.append({"name": f"claim-{number}", "persistentVolumeClaim": source})
         mount: dict[str, Any] = {"name": f"claim-{number}", "mountPath": f"{pod.PVC_MOUNT_ROOT}/{claim}"}
         mounts.append(mount | ({} if writable else {"readOnly": True}))
+    if _reads_suppressions(model, trainer):
+        volumes.append(ledger_token_volume())
+        mounts.append(LEDGER_TOKEN_MOUNT)
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "serviceAccountName": run.service_account_name or names.service_account_name(model),
@@ -193,7 +196,9 @@ def _container(
         "name": TRAINER_CONTAINER,
         "image": run.image or trainer.image,
         "imagePullPolicy": "IfNotPresent" if run.image else trainer.image_pull_policy,
-        "env": [{"name": name, "value": value} for name, value in _settings(model, retraining, order, champions)],
+        "env": [
+            {"name": name, "value": value} for name, value in _settings(model, retraining, order, champions, trainer)
+        ],
         "resources": {key: values for key, values in resources.items() if values},
         "volumeMounts": mounts,
         "securityContext": {
@@ -202,6 +207,8 @@ def _container(
             "capabilities": {"drop": ["ALL"]},
         },
     }
+    if run.environment_secret is not None:
+        container["envFrom"] = [{"secretRef": {"name": run.environment_secret}}]
     if run.command:
         container["command"] = list(run.command)
     if run.args:
@@ -211,8 +218,16 @@ def _container(
     return container
 
 
+def _reads_suppressions(model: MarketingModel, trainer: Trainer) -> bool:
+    return model.spec.privacy is not None and bool(trainer.ledger_url)
+
+
 def _settings(
-    model: MarketingModel, retraining: Retraining, order: RunOrder, champions: Sequence[ModelRevision]
+    model: MarketingModel,
+    retraining: Retraining,
+    order: RunOrder,
+    champions: Sequence[ModelRevision],
+    trainer: Trainer,
 ) -> Iterator[tuple[str, str]]:
     told = tuple(
         Champion(revision=one.metadata.name, uri=one.spec.artifact.uri, digest=one.spec.artifact.digest)
@@ -232,6 +247,10 @@ def _settings(
     yield RunSetting.CHAMPIONS, CHAMPIONS.dump_json(told, by_alias=True).decode()
     yield RunSetting.METRICS, ",".join(metric.name for metric in gate.metrics)
     yield RunSetting.SLICES, ",".join(_slice_inputs(model, gate))
+    yield RunSetting.NAMESPACE, model.metadata.namespace
+    asks = _reads_suppressions(model, trainer)
+    yield RunSetting.LEDGER_URL, trainer.ledger_url if asks else ""
+    yield RunSetting.LEDGER_TOKEN, pod.LEDGER_TOKEN_PATH if asks else ""
     yield TrainerSetting.CACHE, _CACHE
     yield "HOME", "/tmp"  # noqa: S108 - the root is read-only, and libraries write below their home
 

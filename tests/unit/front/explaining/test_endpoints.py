@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from io import StringIO
 from typing import Any
 
 import httpx
@@ -20,12 +21,17 @@ from bentos.front.explaining import beside
 from bentos.front.explaining.beside import Explaining, TooSlowError
 from bentos.front.explaining.endpoints import ExplainEndpoints
 from bentos.front.explaining.limits import MAX_ROWS_EXPLAINED
+from bentos.front.logs import RequestLog
+from bentos.front.metrics import Metrics
 from bentos.front.predictor import OverloadedError, Predictor, load_predictor
+from bentos.front.privacy.consent import BelievedPurposes
+from bentos.front.privacy.guarding import Guard
 from bentos.front.settings import Settings
 from marquee.contract.card import PublicManifest
 from marquee.contract.manifest import PythonRuntime
+from marquee.contract.privacy import HEADER_PURPOSES, PrivacySettings
 from tests.unit.front.artifacts import linear_graph
-from tests.unit.front.conftest import LEAD, SCORE, VALID, Behind
+from tests.unit.front.conftest import LEAD, LIMIT, SCORE, VALID, Behind
 
 PROFILE: dict[str, Any] = {
     "rows": 100,
@@ -55,7 +61,13 @@ def predictor(settings: Callable[..., Settings]) -> Predictor:
     return load_predictor(settings(inputs=LEAD, example=VALID, files={"model.onnx": GRAPH}, change=profiled))
 
 
-def explained(front: Front, predictor: Predictor, behind: Behind, explaining: Explaining | None = None) -> Explaining:
+def explained(
+    front: Front,
+    predictor: Predictor,
+    behind: Behind,
+    explaining: Explaining | None = None,
+    guard: Guard | None = None,
+) -> Explaining:
     """Serve it, explanations on."""
     explaining = explaining or Explaining(predictor)
     front.serve(
@@ -63,7 +75,9 @@ def explained(front: Front, predictor: Predictor, behind: Behind, explaining: Ex
             predictor, namespace="ns", model="fixture", revision="fixture-1", metrics=front.metrics, explains=True
         ),
         behind,
-        ExplainEndpoints(predictor, explaining, model="fixture", revision="fixture-1", metrics=front.metrics),
+        ExplainEndpoints(
+            predictor, explaining, model="fixture", revision="fixture-1", metrics=front.metrics, guard=guard
+        ),
     )
     return explaining
 
@@ -140,6 +154,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("/explain", {"inputs": VALID | {"age": 5}}, "/inputs/age"),
     ("/explain", {"inputs": VALID, "output": "price"}, "/output"),
     ("/explain", {"inputs": VALID, "reasons": -1}, "/reasons"),
+    ("/explain", {"inputs": VALID, "unit": ""}, "/unit"),
     ("/explain", {"inputs": VALID, "method": "lime"}, "/method"),
     ("/v2/models/fixture/explain", matrix([[1.0]]), "/inputs/0/shape"),
     ("/v2/models/fixture/explain", matrix([[20.0, 0, 5.0, 0, 0]] * (MAX_ROWS_EXPLAINED + 1)), "/inputs"),
@@ -167,6 +182,32 @@ async def test_without_the_switch_the_answer_says_how_to_set_it(client: httpx.As
         assert response.json()["type"] == "urn:marquee:problem:explanations-off"
         assert "spec.governance.explanations" in response.json()["detail"]
     assert (await client.post("/predict", json={"inputs": VALID})).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/explain", "/v2/models/fixture/explain"])
+async def test_nothing_is_explained_about_whom_the_model_may_not_be_asked(
+    path: str, predictor: Predictor, behind: Behind, log: StringIO
+) -> None:
+    """403 without the purposes that the spec asks for; with them there is an answer."""
+    guard = Guard(PrivacySettings(purposes=("profiling",)), consent=BelievedPurposes(("profiling",)))
+    front = Front(
+        namespace="ns",
+        model="fixture",
+        revision="fixture-1",
+        max_request_bytes=LIMIT,
+        metrics=Metrics(),
+        request_log=RequestLog(1.0, log),
+        asks_consent=True,
+    )
+    explained(front, predictor, behind, guard=guard)
+    body = {"inputs": VALID, "unit": "anna"} if path == "/explain" else matrix([[20.0, 0, 5.0, 0, 0]])
+    transport = httpx.ASGITransport(front, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://pod") as client:
+        refused = await client.post(path, json=body)
+        given = await client.post(path, json=body, headers={HEADER_PURPOSES: "profiling"})
+    assert refused.status_code == 403
+    assert refused.json()["type"] == "urn:marquee:problem:consent-missing"
+    assert given.status_code == 200
 
 
 async def test_explanations_are_no_predictions(asker: httpx.AsyncClient, empty_front: Front) -> None:

@@ -17,7 +17,7 @@ from marquee.cli.train import default_data_cache
 from marquee.contract.manifest import MANIFEST_NAME, DataSource, Lineage, Manifest, OutputField, PythonRuntime
 from marquee.contract.pod import EXIT_CODE_FAILURE
 from marquee.contract.retrainer import EvaluationRequest, RetrainingRequest
-from marquee.contract.retraining import Champion, RetrainingResult, Span
+from marquee.contract.retraining import Champion, RetrainingResult, RunSetting, Span
 from marquee.contract.training import TrainingError, TrainingFailureReason
 from models.artifact import TrainedModel, manifest_of, write
 from models.customer_value.use_case import USE_CASE as CUSTOMER_VALUE
@@ -135,6 +135,18 @@ def test_candidate_champions_and_baseline_meet_on_the_newest_rows(
 
 def sizes(compared: object) -> dict[str, int]:
     return {each.name: each.rows for each in compared.slices}  # type: ignore[attr-defined]
+
+
+def test_nothing_is_learned_while_it_is_not_known_who_has_withdrawn(
+    request_of: Callable[..., RetrainingRequest], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The run reads its list before any row, and ends with its own reason when it cannot."""
+    monkeypatch.setenv(RunSetting.LEDGER_URL, "http://127.0.0.1:9")
+    monkeypatch.setenv(RunSetting.NAMESPACE, "crm")
+    monkeypatch.setenv(RunSetting.LEDGER_TOKEN, str(tmp_path / "no-token"))
+    error = refused(request_of())
+    assert error.failure.reason is TrainingFailureReason.SUPPRESSIONS_UNAVAILABLE
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_artifact_is_what_was_compared(request_of: Callable[..., RetrainingRequest], data: Path) -> None:
@@ -271,8 +283,9 @@ def test_a_run_that_cannot_be_is_refused(
 
 def test_a_use_case_that_learns_from_no_table_says_why(request_of: Callable[..., RetrainingRequest]) -> None:
     """And names itself."""
-    with pytest.raises(TrainingError, match=r"use case 'customer-value' cannot be retrained: .*purchase log"):
-        CUSTOMER_VALUE.retrain(request_of())
+    use_case = dataclasses.replace(CUSTOMER_VALUE, retrainable=None)
+    with pytest.raises(TrainingError, match=r"use case 'customer-value' cannot be retrained: .*neither a learner"):
+        use_case.retrain(request_of())
 
 
 def test_evaluate_prints_one_line_of_json(
