@@ -24,6 +24,7 @@ from bentos.front.asgi import (
     send_response,
 )
 from bentos.front.endpoints import Answer, Endpoints
+from bentos.front.explaining.endpoints import ExplainEndpoints
 from bentos.front.heads import Head
 from bentos.front.logs import RequestLog
 from bentos.front.metrics import Endpoint, Metrics
@@ -37,7 +38,7 @@ from bentos.front.problems import (
 )
 from bentos.front.reporting.counting import Counting
 from bentos.front.stamping import Stamping
-from marquee.contract.pod import HEALTH_LIVE_PATH, HEALTH_READY_PATH, PROBE_PATH
+from marquee.contract.pod import HEALTH_LIVE_PATH, HEALTH_READY_PATH, MANIFEST_PATH, PROBE_PATH
 
 MAX_ARRIVING_BYTES: Final = 64 * 2**20
 """Of the bodies that are read at once; whatever many clients send slowly, memory has a bound."""
@@ -118,25 +119,32 @@ class Front:
             HEALTH_READY_PATH: Route("health", None, self._ready),
         }
 
-    def serve(self, endpoints: Endpoints, behind: Application) -> None:
-        """Start to answer: the hot paths by ``endpoints``, every other by the application ``behind``."""
+    def serve(self, endpoints: Endpoints, behind: Application, explain: ExplainEndpoints | None = None) -> None:
+        """Start to answer: the hot paths by ``endpoints``, every other by the application ``behind``.
+
+        ``explain`` answers questions for explanations; None: it says that they are switched off.
+        """
+        explain = explain or ExplainEndpoints.switched_off()
         server = _json_bytes(b'{"name":"marquee","version":"1","extensions":[]}')
         metadata, openapi = _json_bytes(endpoints.metadata), _json_bytes(endpoints.openapi)
         routes = {
             "/predict": Route("predict", endpoints.predict, None),
             "/openapi.json": Route("metadata", None, openapi),
             "/v2": Route("metadata", None, server),
+            "/explain": Route("explain", explain.row, None),
+            MANIFEST_PATH: Route("metadata", None, _json_bytes(endpoints.public_manifest)),
             PROBE_PATH: Route("probe", None, endpoints.probe),
         }
         for path in (f"/v2/models/{self._model}", f"/v2/models/{self._model}/versions/{self._revision}"):
             routes[path] = Route("metadata", None, metadata)
             routes[f"{path}/ready"] = Route("health", None, self._ready)
             routes[f"{path}/infer"] = Route("infer", endpoints.infer, None)
+            routes[f"{path}/explain"] = Route("explain", explain.tensors, None)
         self._routes.update(routes)
         self._targets = {
             path.encode(): Target(route.endpoint, route.post)
             for path, route in routes.items()
-            if route.post is not None
+            if route.post is not None and route.endpoint != "explain"
         }
         self._behind = behind
         self.answering.serve(endpoints)
@@ -183,7 +191,9 @@ class Front:
         finally:
             self.metrics.in_flight -= 1
         elapsed = perf_counter_ns() - started
-        self.answering.count(route.endpoint if route else "unknown", response, elapsed, head)
+        # an explanation is no exposure: nobody is shown an offer by it
+        counted = head if route is not None and route.endpoint != "explain" else None
+        self.answering.count(route.endpoint if route else "unknown", response, elapsed, counted)
 
     async def _answer(
         self, route: Route | None, scope: Scope, receive: Receive, head: Head | None, started: int

@@ -27,6 +27,7 @@ from bentos.front.runtimes import ModelFailedError, ModelOutputError, ModelUnava
 from bentos.front.schema import MAX_ERRORS, Errors, FieldError, InvalidInputError, Rows, escape, refuse_unknown
 from bentos.front.tensors import MATRIX_NAME, InferRequest, parse_infer
 from marquee.contract.assignment import unit_hash
+from marquee.contract.card import PublicManifest
 from marquee.contract.manifest import CategoryField, InputField
 from marquee.contract.pod import HEADER_PREDICTION_ID, ProbeReply
 from marquee.contract.prediction import NO_BIN
@@ -61,6 +62,7 @@ class Endpoints:
         new_id: makes prediction ids.
         cache: of answers; None: the model is asked each time.
         gathering: of what the model sees; None: nobody wants to know.
+        explains: whether its document has explanations.
 
     """
 
@@ -75,6 +77,7 @@ class Endpoints:
         new_id: PredictionIds = random_id,
         cache: PredictionCache | None = None,
         gathering: Gathering | None = None,
+        explains: bool = False,
     ) -> None:
         self._predictor = predictor
         self._gathering = gathering
@@ -86,7 +89,9 @@ class Endpoints:
         self._cache = cache
         self._example = orjson.dumps({"inputs": predictor.manifest.example})
         self.metadata = orjson.dumps(_metadata(predictor, model, revision))
-        self.openapi = orjson.dumps(openapi_document(predictor.manifest, model=model, revision=revision))
+        self.public_manifest = PublicManifest.of(predictor.manifest, predictor.digest).to_bytes()
+        document = openapi_document(predictor.manifest, model=model, revision=revision, explains=explains)
+        self.openapi = orjson.dumps(document)
 
     @property
     def seconds_a_row(self) -> float:

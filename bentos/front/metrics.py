@@ -20,9 +20,9 @@ from bentos.front.columns import ERROR_KINDS
 from bentos.front.schema import FieldError
 from marquee.contract.pod import HEADER_BUCKET, HEADER_COHORT
 
-Endpoint = Literal["predict", "infer", "probe", "health", "metadata", "service", "unknown"]
+Endpoint = Literal["predict", "infer", "explain", "probe", "health", "metadata", "service", "unknown"]
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
-    "predict", "infer", "probe", "health", "metadata", "service", "unknown"
+    "predict", "infer", "explain", "probe", "health", "metadata", "service", "unknown"
 )  # fmt: skip
 """``service`` is everything that falls through to the BentoML service, ``unknown`` what nobody serves."""
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from bentos.front.callers import MAX_UNIT_LENGTH
 from bentos.front.columns import LARGEST_EXACT_INTEGER
+from bentos.front.explaining.limits import MAX_ROWS_EXPLAINED, METHODS, MOST_REASONS
 from bentos.front.heads import MAX_DEADLINE_MILLISECONDS
 from bentos.front.ids import RANDOM_LENGTH
 from bentos.front.privacy.tokens import MAX_TOKEN_BYTES
@@ -20,6 +21,7 @@ from marquee.contract.pod import (
     HEADER_UNIT_HASH,
     HEALTH_LIVE_PATH,
     HEALTH_READY_PATH,
+    MANIFEST_PATH,
     PROBE_PATH,
 )
 from marquee.contract.prediction import MAX_LENGTH
@@ -34,6 +36,7 @@ _PROBLEMS: Final = {
     "504": "the deadline was over before the model was asked",
 }
 
+_HEADERS: Final = {"headers": {HEADER_PREDICTION_ID: {"schema": {"type": "string"}}}}
 _PARAMETERS: Final = [
     {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
     for name, text, schema in (
@@ -59,10 +62,10 @@ _CONSENT_PARAMETERS: Final = {
 
 
 def openapi_document(
-    manifest: Manifest, *, model: str, revision: str, privacy: PrivacySettings | None = None
+    manifest: Manifest, *, model: str, revision: str, privacy: PrivacySettings | None = None, explains: bool = False
 ) -> dict[str, Any]:
-    """OpenAPI 3.1 of the endpoints that the front answers itself."""
-    document = _document(manifest, model=model, revision=revision)
+    """OpenAPI 3.1 of the endpoints that the front answers itself; with explanations where they are switched on."""
+    document = _document(manifest, model=model, revision=revision, explains=explains)
     if privacy is not None:
         for path in document["paths"].values():
             if (operation := path.get("post")) is not None:
@@ -78,7 +81,7 @@ def _add_privacy(operation: dict[str, Any], privacy: PrivacySettings) -> None:
         parameter = {"name": name, "in": "header", "required": False, "description": needed, "schema": schema}
         operation["parameters"] = [*operation["parameters"], parameter]
     said = {"description": "why this is no prediction", "schema": {"enum": ["consent", "suppressed"]}}
-    if privacy.withheld_answer is not None:
+    if privacy.withheld_answer is not None and "headers" in operation["responses"]["200"]:
         operation["responses"]["200"]["headers"][HEADER_WITHHELD] = said
     operation["responses"]["403"] = {
         "description": "the subject is withheld, or its token proves nothing",
@@ -86,7 +89,7 @@ def _add_privacy(operation: dict[str, Any], privacy: PrivacySettings) -> None:
     }
 
 
-def _document(manifest: Manifest, *, model: str, revision: str) -> dict[str, Any]:
+def _document(manifest: Manifest, *, model: str, revision: str, explains: bool) -> dict[str, Any]:
     served = f"/v2/models/{model}"
     return {
         "openapi": "3.1.0",
@@ -96,13 +99,15 @@ def _document(manifest: Manifest, *, model: str, revision: str) -> dict[str, Any
             f"{served}/infer": {
                 "post": _post("infer", "Predict rows as tensors (OIP v2)", "InferRequest", "InferResponse")
             },
+            **(_explaining(served) if explains else {}),
             served: {"get": _get("metadata", "What is served, and its tensors")},
             f"{served}/ready": {"get": _get("modelReady", "Whether the model is ready")},
             HEALTH_LIVE_PATH: {"get": _get("live", "Whether the process runs")},
             HEALTH_READY_PATH: {"get": _get("ready", "Whether predictions are answered")},
+            MANIFEST_PATH: {"get": _get("manifest", "What the model is, and came from")},
             PROBE_PATH: {"get": _get("probe", "Predict the example of the artifact")},
         },
-        "components": {"schemas": _schemas(manifest)},
+        "components": {"schemas": _schemas(manifest) | (_explanations(manifest) if explains else {})},
     }
 
 
@@ -190,6 +195,54 @@ def _schemas(manifest: Manifest) -> dict[str, Any]:
     }
 
 
+def _explaining(served: str) -> dict[str, Any]:
+    summary = f"Explain up to {MAX_ROWS_EXPLAINED} rows"
+    return {
+        "/explain": {"post": _post("explain", "Explain one row by field names", "Explain", "Explanation")},
+        f"{served}/explain": {"post": _post("explainRows", summary, "InferRequest", "ExplainResponse")},
+    }
+
+
+def _explanations(manifest: Manifest) -> dict[str, Any]:
+    number = {"type": "number"}
+    attributions = _object({field.name: number for field in manifest.inputs}, required=[])
+    reason = _object({"input": {"type": "string"}, "attribution": number}, required=["input", "attribution"])
+    row = {
+        "value": number,
+        "base": number,
+        "attributions": attributions,
+        "reasons": {"type": "array", "items": reason},
+        "method": {"enum": list(METHODS)},
+        "samples": {"type": "integer"},
+        "background": {"type": "integer"},
+        "error": number,
+    }
+    told = {name: {"type": "string"} for name in ("output", "model", "revision", "digest")}
+    named = [name for name in row if name != "error"]
+    return {
+        "Explain": _object(
+            {
+                "inputs": {"$ref": "#/components/schemas/Inputs"},
+                "unit": {"type": ["string", "null"], "maxLength": MAX_UNIT_LENGTH},
+                "output": {"enum": [*(field.name for field in manifest.outputs), None]},
+                "reasons": {"type": ["integer", "null"], "minimum": 0, "maximum": MOST_REASONS},
+            },
+            required=["inputs"],
+        ),
+        "Explanation": _object({**told, **row}, required=[*told, *named]),
+        "ExplainResponse": _object(
+            {
+                "model_name": {"type": "string"},
+                "model_version": {"type": "string"},
+                "id": {"type": "string"},
+                "parameters": {"type": "object"},
+                "explanations": {"type": "array", "items": _object(row, required=named)},
+            },
+            required=["model_name", "model_version", "parameters", "explanations"],
+        ),
+    }
+
+
 def _tensor(manifest: Manifest) -> dict[str, Any]:
     names = [MATRIX_NAME, *(field.name for field in manifest.inputs)]
     return {
@@ -228,8 +281,8 @@ def _post(operation: str, summary: str, request: str, response: str) -> dict[str
         "requestBody": {"required": True, "content": _json(request)},
         "responses": {
             "200": {
-                "description": "predicted",
-                "headers": {HEADER_PREDICTION_ID: {"schema": {"type": "string"}}},
+                "description": "answered",
+                **({} if operation.startswith("explain") else _HEADERS),
                 "content": _json(response),
             },
             **{status: {"description": text, "content": problem} for status, text in _PROBLEMS.items()},

@@ -9,7 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,14 @@ from bentos.front.admission import DEFAULT_WAIT_SECONDS, Admission, longest_wait
 from bentos.front.artifact import Artifact, ArtifactCache
 from bentos.front.examples import example_row
 from bentos.front.failures import CannotServeError
-from bentos.front.runtimes import Column, ModelOutputError, RemoteRuntime, Runtime, load_runtime
+from bentos.front.runtimes import (
+    Column,
+    DifferentiableRuntime,
+    ModelOutputError,
+    RemoteRuntime,
+    Runtime,
+    load_runtime,
+)
 from bentos.front.schema import Rows, Schema
 from bentos.front.settings import Settings
 from bentos.front.sources import source_of
@@ -32,6 +39,10 @@ IN_LOOP_SECONDS: Final = 0.001
 _WARM_UP_ROUNDS: Final = 15
 _WARM_UP_SECONDS: Final = 0.5
 _MANY_ROWS: Final = 64
+_ASIDE_SECONDS: Final = 60
+"""A loop that has not come to it by then has ended."""
+
+_Result = TypeVar("_Result")
 
 
 class OverloadedError(Exception):
@@ -66,6 +77,7 @@ class Predictor:
         self.steady = True
         """Whether the model answered its example always in the same way."""
         self.seconds_a_row = IN_LOOP_SECONDS
+        self._rows_aside = 1
         self._admission = Admission(wait_seconds=wait_seconds, first_seconds=IN_LOOP_SECONDS)
 
     @property
@@ -126,6 +138,47 @@ class Predictor:
         """As `predict`, in this thread."""
         return self._checked(self._runtime.predict(rows), rows)
 
+    @property
+    def differentiable(self) -> bool:
+        """Whether the model knows its gradients."""
+        return isinstance(self._runtime, DifferentiableRuntime) and self._runtime.differentiable
+
+    @property
+    def rows_aside(self) -> int:
+        """How many rows `predict_aside` may have, so that a prediction waits for no longer than for two others."""
+        return self._rows_aside
+
+    def predict_aside(self, rows: Rows, loop: asyncio.AbstractEventLoop) -> Sequence[Column]:
+        """As `predict`, for a thread of one's own whose question is less urgent than predictions; blocks it.
+
+        A model that is called from one thread at a time is asked there where predictions ask it, in its turn.
+
+        Args:
+            rows: shape (rows, fields), at most `rows_aside`.
+            loop: of the predictions.
+
+        """
+        if (remote := self._remote) is not None:
+            return asyncio.run_coroutine_threadsafe(self._ask(remote, rows, None), loop).result(_ASIDE_SECONDS)
+        return self._aside(lambda: self.predict_now(rows), loop)
+
+    def gradients_aside(self, rows: Rows, output: str, loop: asyncio.AbstractEventLoop) -> Rows:
+        """The gradients of an output by the inputs, shape (rows, inputs), of a `differentiable` model; as above."""
+        runtime = self._runtime
+        assert isinstance(runtime, DifferentiableRuntime)  # noqa: S101 - the caller has looked
+        return self._aside(lambda: runtime.gradients(rows, output), loop)
+
+    def _aside(self, work: Callable[[], _Result], loop: asyncio.AbstractEventLoop) -> _Result:
+        if getattr(self._runtime, "concurrent", False):
+            return work()
+        if self._rows_in_loop == 0:
+            return self._worker.submit(work).result()
+
+        async def in_loop() -> _Result:
+            return work()
+
+        return asyncio.run_coroutine_threadsafe(in_loop(), loop).result(_ASIDE_SECONDS)
+
     def watch(self, changed: Callable[[bool], object]) -> None:
         """Call ``changed``, in another thread, whenever a model server loses the model or has it again."""
         if self._remote is not None:
@@ -170,6 +223,7 @@ class Predictor:
             raise CannotServeError(FailureReason.WARM_UP_FAILED, message) from error
         self._rows_in_loop = rows_in_loop(one_row, many_rows) if self._remote is None else 0
         self.seconds_a_row = one_row
+        self._rows_aside = rows_aside(one_row, many_rows)
         self._admission.begin(one_row)
         log.info("model is warm: %.3f ms a row, %d rows in the event loop", one_row * 1_000, self._rows_in_loop)
 
@@ -197,10 +251,17 @@ def _same(one: float, other: float) -> bool:
 
 def rows_in_loop(one_row: float, many_rows: float) -> int:
     """How many rows a call may have to stay under `IN_LOOP_SECONDS`, by a line through two measurements."""
-    if one_row >= IN_LOOP_SECONDS:
-        return 0
+    return 0 if one_row >= IN_LOOP_SECONDS else _rows_within(IN_LOOP_SECONDS, one_row, many_rows)
+
+
+def rows_aside(one_row: float, many_rows: float) -> int:
+    """How many rows a call may have to take no longer than two of one row, or than what the event loop bears."""
+    return _rows_within(max(2 * one_row, IN_LOOP_SECONDS), one_row, many_rows)
+
+
+def _rows_within(seconds: float, one_row: float, many_rows: float) -> int:
     seconds_per_row = max((many_rows - one_row) / (_MANY_ROWS - 1), 1e-9)
-    return 1 + int((IN_LOOP_SECONDS - one_row) / seconds_per_row)
+    return 1 + int((seconds - one_row) / seconds_per_row)
 
 
 def load_predictor(settings: Settings) -> Predictor:

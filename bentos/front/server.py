@@ -30,6 +30,9 @@ from bentos.front.asking import stamping_of
 from bentos.front.cache_page import CachePage, cache_of
 from bentos.front.cost_page import CostPage
 from bentos.front.drift.gathering import Gathering
+from bentos.front.explaining.beside import Explaining
+from bentos.front.explaining.endpoints import ExplainEndpoints
+from bentos.front.explaining.page import ExplainingPage
 from bentos.front.exposition import exposing
 from bentos.front.failures import CannotServeError
 from bentos.front.ids import PredictionIds, prediction_ids
@@ -203,6 +206,7 @@ async def _serve(
         new_id=pod.new_id,
         cache=cache,
         gathering=_gathering(pod, predictor),
+        explains=settings.explanations,
         decisions=_decisions(pod, predictor),
     )
     predictor.watch(_in_loop(front.note_model))
@@ -210,12 +214,34 @@ async def _serve(
     service = bento.on_demand(settings.service, _settle) if application is None else bento.running(application)
     async with service as behind:
         _settle()
-        front.serve(endpoints, behind)
+        front.serve(endpoints, behind, _explain(pod, predictor))
         log.info("ready: model %s, revision %s", settings.model, settings.revision)
         await leaving.wait()
         await _drain(front, server, pod.reporter, settings.drain_seconds)
         server.should_exit = True
         await serving
+
+
+def _explain(pod: _Pod, predictor: Predictor) -> ExplainEndpoints | None:
+    """Answers questions for explanations, where they are switched on."""
+    settings, answering = pod.settings, pod.front.answering
+    if not settings.explanations:
+        return None
+    explaining = Explaining(
+        predictor,
+        wait_seconds=longest_wait_seconds(settings.slo_p99_milliseconds),
+        busy=lambda: answering.waiting() > 0,
+    )
+    pod.page.add(ExplainingPage(explaining, pod.page.labels))
+    return ExplainEndpoints(
+        predictor,
+        explaining,
+        namespace=settings.namespace,
+        model=settings.model,
+        revision=settings.revision,
+        metrics=pod.front.metrics,
+        guard=pod.guard,
+    )
 
 
 def _gathering(pod: _Pod, predictor: Predictor) -> Gathering | None:

@@ -77,6 +77,8 @@ class Settings(BaseModel):
     spool_bytes: int = Field(default=32 * 2**20, ge=2**20, le=2**40)
     """A pod that answers 5,000 requests of new units a second fills 27 MB in ten minutes."""
 
+    explanations: bool = False
+    """Whether questions for explanations are answered."""
     privacy: PrivacySettings | None = None
     """Consent, suppression, and decisions that are kept; None: the model has no ``spec.privacy``."""
     triton: TritonSettings | None = None

@@ -54,7 +54,13 @@ class GuardedEndpoints(Endpoints):
         answer = guard.settings.withheld_answer
         self._instead = None if answer is None else [answer[name] for name in predictor.outputs]
         self.openapi = orjson.dumps(
-            openapi_document(predictor.manifest, model=self._model, revision=self._revision, privacy=guard.settings)
+            openapi_document(
+                predictor.manifest,
+                model=self._model,
+                revision=self._revision,
+                privacy=guard.settings,
+                explains=named.get("explains", False),
+            )
         )
 
     def predict(self, body: bytes, head: Head) -> Answer:

@@ -68,6 +68,23 @@ class RemoteRuntime(Runtime, Protocol):
         """Call ``changed``, in another thread, whenever the server loses the model or has it again."""
 
 
+@runtime_checkable
+class DifferentiableRuntime(Runtime, Protocol):
+    """A model that may know its gradients."""
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether it does."""
+
+    def gradients(self, rows: NDArray[np.float64], output: str) -> NDArray[np.float64]:
+        """The gradients of an output by the inputs, shape (rows, inputs).
+
+        Raises:
+            ModelOutputError: they are no finite numbers of that shape.
+
+        """
+
+
 def load_runtime(artifact: Artifact, *, threads: int) -> Runtime:
     """The model of an artifact, loaded in this process and compared with its manifest.
 

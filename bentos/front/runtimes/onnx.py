@@ -23,6 +23,8 @@ class OnnxModel:
     """A session with an explicit number of threads, checked against the manifest before its first run."""
 
     largest: float = float(np.finfo(np.float32).max)
+    concurrent: bool = True
+    """A session may be run by several threads at once."""
 
     def __init__(self, artifact: Artifact, runtime: OnnxRuntime, *, threads: int) -> None:
         self._session = _open_session(artifact, runtime, threads)

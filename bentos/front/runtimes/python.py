@@ -37,6 +37,7 @@ class PythonModel:
             )
         self._model = model
         self._outputs = [field.name for field in artifact.manifest.outputs]
+        self.differentiable = callable(getattr(model, "gradients", None))
 
     def predict(self, rows: NDArray[np.float64]) -> Sequence[Column]:
         """Call the model, and check that it answers each output with numbers."""
@@ -48,6 +49,18 @@ class PythonModel:
             return [np.asarray(answer[name], dtype=np.float64) for name in self._outputs]
         except (TypeError, ValueError) as error:
             raise ModelOutputError(f"an output is no array of numbers: {error}") from error
+
+    def gradients(self, rows: NDArray[np.float64], output: str) -> NDArray[np.float64]:
+        """Call the model's own ``gradients``, and check its answer."""
+        try:
+            found = np.asarray(self._model.gradients(rows, output), dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ModelOutputError(f"gradients must return an array of numbers: {error}") from error
+        if found.shape != rows.shape:
+            raise ModelOutputError(f"gradients must return shape {rows.shape}, not {found.shape}")
+        if not np.isfinite(found).all():
+            raise ModelOutputError(f"a gradient of output {output} is NaN or infinite")
+        return found
 
 
 def _class_of(artifact: Artifact, entrypoint: str) -> Any:

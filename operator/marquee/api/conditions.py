@@ -73,6 +73,8 @@ class Reason(StrEnum):
     AWAITING_APPROVAL = "AwaitingApproval"
     ABORTED = "Aborted"
     APPROVALS_MISSING = "ApprovalsMissing"
+    FAIRNESS_MISSING = "FairnessMissing"
+    FAIRNESS_EXCEEDED = "FairnessExceeded"
     FROZEN = "Frozen"
     KILL_SWITCH = "KillSwitch"
     STANDING_BY = "StandingBy"

@@ -414,6 +414,12 @@ class MarketingModelSpec(ApiModel):
                 "triggers by drift or performance need spec.drift: without it no window is judged",
                 field_path=".retraining.triggers",
             ),
+            cel(
+                "!has(self.retraining) || !has(self.governance) || !has(self.governance.fairness) || "
+                "self.retraining.gate.metrics.exists(one, one.name == self.governance.fairness.metric)",
+                "a run tells the metrics of retraining.gate alone: name fairness.metric among them",
+                field_path=".governance.fairness.metric",
+            ),
         )
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -10,6 +10,8 @@ from marquee.api.metadata import Metadata
 from marquee.api.types import API_VERSION, ApiModel, ResourceName, Text, Timestamp, cel, extension, rules
 from marquee.contract.retraining import MAX_METRICS
 from marquee.contract.training import MAX_SEED
+
+MAX_TOLD_SLICES: Final = 32
 
 ArtifactDigest = Annotated[
     str,
@@ -81,6 +83,24 @@ class RevisionMetric(ApiModel):
     value: float = Field(description="The candidate's.")
 
 
+class RevisionSlice(ApiModel):
+    """How the artifact does on the rows of one value of one input, none of which it was trained on."""
+
+    name: Annotated[str, StringConstraints(min_length=2, max_length=128)] = Field(
+        description="input=value; without a value: the rows where it is missing.",
+        json_schema_extra=rules(
+            cel("self.matches('^[A-Za-z_][A-Za-z0-9_.-]*=')", "must be input=value, such as region=north")
+        ),
+    )
+    rows: int = Field(ge=0, le=1_000_000_000_000, description="That the metrics are of.")
+    metrics: tuple[RevisionMetric, ...] = Field(
+        min_length=1,
+        max_length=MAX_METRICS,
+        description="Figures of these rows alone.",
+        json_schema_extra=extension(list_type="map", list_map_keys=["name"]),
+    )
+
+
 class ModelRevisionSpec(ApiModel):
     """Never changes once stored."""
 
@@ -96,6 +116,12 @@ class ModelRevisionSpec(ApiModel):
         default=(),
         max_length=MAX_METRICS,
         description="What the candidate was compared by, on rows that it was not trained on.",
+        json_schema_extra=extension(list_type="map", list_map_keys=["name"]),
+    )
+    slices: tuple[RevisionSlice, ...] = Field(
+        default=(),
+        max_length=MAX_TOLD_SLICES,
+        description="The same of groups of rows; spec.governance.fairness of the model is judged by them.",
         json_schema_extra=extension(list_type="map", list_map_keys=["name"]),
     )
 

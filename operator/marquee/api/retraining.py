@@ -22,8 +22,11 @@ Words = Annotated[str, StringConstraints(max_length=128)]
 Argument = Annotated[str, StringConstraints(max_length=1024)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=40)]
 Margin = Annotated[float, Field(ge=0, le=1_000_000_000)]
-_METRIC_RULE: Final = cel(
+METRIC_RULE: Final = cel(
     "self.matches('^[a-z][a-z0-9_]*$')", "must be a small letter, then small letters, digits or underscores"
+)
+INPUT_RULE: Final = cel(
+    "self.matches('^[A-Za-z_][A-Za-z0-9_.-]*$')", "must be a letter, then letters, digits, '_', '.' or '-'"
 )
 
 
@@ -174,7 +177,7 @@ class Direction(StrEnum):
 class GateMetric(ApiModel):
     """One metric of the comparison, and how close is close enough."""
 
-    name: Name = Field(description="As the trainer calls it.", json_schema_extra=rules(_METRIC_RULE))
+    name: Name = Field(description="As the trainer calls it.", json_schema_extra=rules(METRIC_RULE))
     direction: Direction = Field(description="Which way it is better.")
     margin: Margin = Field(default=0, description="The candidate's may be worse than the champion's by so much.")
     baseline_margin: Margin | None = Field(
@@ -189,9 +192,7 @@ class GateSlice(ApiModel):
 
     input: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(
         description="Name of an input, such as region.",
-        json_schema_extra=rules(
-            cel("self.matches('^[A-Za-z_][A-Za-z0-9_.-]*$')", "must be a letter, then letters, digits, '_', '.' or '-'")
-        ),
+        json_schema_extra=rules(INPUT_RULE),
     )
     maximal_loss: Margin = Field(description="On the rows of a value any metric may be worse by so much.")
 

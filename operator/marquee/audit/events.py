@@ -99,6 +99,16 @@ class MetricFinding(AuditModel):
     non_inferiority: Text
 
 
+class SliceGap(AuditModel):
+    """How far groups of an input are apart, in the figures that the revision tells of itself."""
+
+    metric: Text
+    input: Text
+    groups: int = Field(ge=2, description="that were compared")
+    gap: Text
+    maximal: Text = Field(description="that spec.governance.fairness allows")
+
+
 StepVerdict = Literal[
     "Serve", "Start", "Hold", "Promote", "Rollback", "Abort", "Undo", "Supersede", "Replace", "Reroute"
 ]
@@ -127,6 +137,9 @@ class RolloutStepped(Event):
     plan: Text = Field(default="", description="digest of steps, analysis, assignment and slo")
     approvals: tuple[Text, ...] = Field(
         default=(), max_length=16, description="who has approved the revision, and by which ModelApproval"
+    )
+    fairness: tuple[SliceGap, ...] = Field(
+        default=(), max_length=16, description="what spec.governance.fairness was judged by"
     )
     question: Annotated[str, StringConstraints(max_length=16_000)] = Field(
         default="",

@@ -43,6 +43,10 @@ class Kubectl:
         """
         return read_model(self._run("get", RESOURCE, name, "-o", "json"))
 
+    def read(self, resource: str, *arguments: str) -> str:
+        """One object by its name, or those that a selector finds, as JSON. Raises like `model`."""
+        return self._run("get", resource, *arguments, "-o", "json")
+
     def manifest(self, path: str) -> str:
         """What a file holds, as JSON: kubectl reads what it would create, and creates nothing. Raises like `model`."""
         return self._run("create", "--dry-run=client", "--validate=false", "-o", "json", f"--filename={path}")

@@ -25,12 +25,13 @@ _AUDIT: Final = "marquee.cli.audit"
 _DRIFT: Final = "marquee.cli.drift"
 _RETRAINING: Final = "marquee.cli.retraining"
 _PEOPLE: Final = "marquee.cli.people"
+_CARD: Final = "marquee.cli.card"
 _TRAIN: Final = "marquee.cli.train"
 _RETRAIN: Final = "marquee.cli.retrain"
 _MODULES: Final = {
     "subject": _PEOPLE, "erase": _PEOPLE, "suppress": _PEOPLE, "unsuppress": _PEOPLE,
     "drift": _DRIFT, "audit": _AUDIT, "why": _AUDIT, "train": _TRAIN, "fetch": _TRAIN,
-    "retrain": _RETRAIN, "evaluate": _RETRAIN, "export": _RETRAIN,
+    "card": _CARD, "retrain": _RETRAIN, "evaluate": _RETRAIN, "export": _RETRAIN,
 }  # fmt: skip
 """Where a command lives; the others are about rollouts."""
 _EPILOG: Final = """exit codes:
@@ -113,6 +114,7 @@ def _commands(words: Sequence[str], *, is_plugin: bool) -> list[Command]:
             *importlib.import_module(_AUDIT).COMMANDS,
             *importlib.import_module(_RETRAINING).COMMANDS,
             *importlib.import_module(_PEOPLE).COMMANDS,
+            *importlib.import_module(_CARD).COMMANDS,
         ]
     modules = dict.fromkeys(_MODULES.values())
     return [*rollouts, *(command for module in modules for command in importlib.import_module(module).COMMANDS)]

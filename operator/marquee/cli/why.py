@@ -147,6 +147,9 @@ def _decided(entry: Logged, screen: Screen) -> Iterator[str]:
         yield from screen.labelled("asked", f"by {clean(str(predicate['by']))}, as the command's annotation says")
     if predicate.get("approvals"):
         yield from screen.labelled("approved", "by " + clean(", ".join(map(str, predicate["approvals"]))))
+    for one in predicate.get("fairness") or ():
+        told = f"{one['metric']} of {one['input']}: a gap of {one['gap']} among {one['groups']} groups"
+        yield from screen.labelled("fairness", clean(f"{told}, at most {one['maximal']}"))
     if predicate.get("late"):
         entered = datetime.fromisoformat(str(predicate["time"]))
         yield from screen.labelled("late", f"entered {_time(entered)}: the log was not to be had", Tone.WAITING)

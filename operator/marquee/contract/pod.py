@@ -41,6 +41,8 @@ HEALTH_LIVE_PATH: Final = "/v2/health/live"
 HEALTH_READY_PATH: Final = "/v2/health/ready"
 PROBE_PATH: Final = "/marquee/probe"
 """``GET``: predicts the manifest's example through the whole hot path and answers with `ProbeReply`."""
+MANIFEST_PATH: Final = "/marquee/manifest"
+"""``GET``: what the manifest tells of the model, without data about people: `card.PublicManifest`."""
 
 HEADER_PREDICTION_ID: Final = "marquee-prediction-id"
 HEADER_UNIT: Final = "marquee-unit"
@@ -80,6 +82,7 @@ class Setting(StrEnum):
     SPOOL_BYTES = "MARQUEE_SPOOL_BYTES"
     TRITON = "MARQUEE_TRITON"
     STAMPING = "MARQUEE_STAMPING"
+    EXPLANATIONS = "MARQUEE_EXPLANATIONS"
     PRIVACY = "MARQUEE_PRIVACY"
 
 

@@ -9,7 +9,9 @@ import pytest
 from marquee.contract.command import ANNOTATION_COMMAND, Action, read_command
 from tests.api.cli.conftest import Desk
 from tests.support import chart
+from tests.support.apiserver import collection_of
 from tests.support.rollouts import ROLLOUT, counts, evidence
+from tests.support.samples import revision
 
 
 def test_status_is_a_plugin_of_kubectl(desk: Desk) -> None:
@@ -51,6 +53,22 @@ def test_evidence_by_another_plan_is_refused(desk: Desk) -> None:
     done = desk.person().types("evidence", "lead")
     assert done.returncode == 1
     assert "spec.rollout: is another plan now" in done.stderr
+
+
+def test_a_card_is_made_of_what_the_api_server_has(desk: Desk) -> None:
+    """Model, revision and approvals; no pod serves it, so the artifact's own part is said to be left out."""
+    body = revision("lead-v1", of="lead", namespace=desk.namespace)
+    body["spec"]["slices"] = [{"name": "region=north", "rows": 900, "metrics": [{"name": "auc", "value": 0.8}]}]
+    assert desk.server.create(collection_of("ModelRevision", desk.namespace), body).accepted
+    done = desk.person().types("card", "lead")
+    assert done.returncode == 0, done.stderr
+    assert "no pod of lead-v1 is ready" in done.stderr
+    assert done.stdout.startswith(f"# Model card: {desk.namespace}/lead\n")
+    assert "| region=north | 900 | auc | 0.8 |" in done.stdout
+    assert "| 5 | Risk management system (Article 9) | missing |" in done.stdout
+    refused = desk.person().types("card", "lead", "--revision", "lead-v9")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "not found" in refused.stderr
 
 
 def test_a_command_takes_the_place_of_an_older_one(desk: Desk) -> None:

@@ -46,8 +46,8 @@ def beside_others(item: Any, index: int) -> Any:
             return item | {"type": f"Condition{index}"}
         case {"name": _, "count": _}:
             return item | {"name": f"limit{index}"}
-        case {"name": _, "direction": _} | {"name": _, "value": _}:
-            return item | {"name": f"metric_{index}"}
+        case {"name": _, "direction": _} | {"name": _, "value": _} | {"name": _, "rows": _}:
+            return item | {"name": f"metric_{index}" + ("=value" if "rows" in item else "")}
         case {"input": _}:
             return item | {"input": f"input_{index}"}
         case {"weight": _}:

@@ -160,6 +160,7 @@ _TEXTS: Final[dict[str, Callable[[int], str]]] = {
     "spec.lineage.parent": lambda length: _DIGEST + "0" * (length - 71),
     "spec.lineage.windowStart": _moment,
     "spec.lineage.windowEnd": _moment,
+    "spec.slices[0].name": lambda length: "a=" + "b" * (length - 2),
     "spec.artifact.uri": lambda length: "s3://" + "a" * max(0, length - 5),
     "spec.artifact.digest": lambda length: _DIGEST + "0" * (length - 71),
     "spec.traffic.pathPrefix": lambda length: "/" + "a" * (length - 1),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from marquee.api.marketing_model import MarketingModel
-from marquee.api.model_revision import ModelRevision
+from marquee.api.model_revision import ModelRevision, RevisionMetric, RevisionSlice
 from marquee.api.scaling import ScalingClass
 from marquee.api.types import timestamp
 from marquee.contract.holding import ANNOTATION_KILL, Hold
@@ -59,6 +59,15 @@ def a_revision(
         "creationTimestamp": timestamp(NOW - timedelta(minutes=age_minutes)),
     }
     return ModelRevision.model_validate(body)
+
+
+def with_slices(revision: ModelRevision, slices: Mapping[str, tuple[int, float]]) -> ModelRevision:
+    """The same, which tells rows and auc of groups."""
+    told = tuple(
+        RevisionSlice(name=name, rows=rows, metrics=(RevisionMetric(name="auc", value=value),))
+        for name, (rows, value) in slices.items()
+    )
+    return revision.model_copy(update={"spec": revision.spec.model_copy(update={"slices": told})})
 
 
 def a_model(

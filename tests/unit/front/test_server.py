@@ -49,7 +49,7 @@ def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pod]:
     """A ready pod with an ONNX model."""
     folder = tmp_path_factory.mktemp("pod")
     digest = write_artifact(folder / "artifact")
-    with Pod(folder, folder / "artifact", digest, log_sample_rate="0") as pod:
+    with Pod(folder, folder / "artifact", digest, log_sample_rate="0", explanations="true") as pod:
         yield pod.wait_until_ready()
 
 
@@ -68,6 +68,20 @@ def test_metrics_have_a_port_of_their_own(pod: Pod) -> None:
     assert status == 200
     assert b'marquee_predictor_ready{model="fixture",namespace="ns",revision="fixture-1"} 1.0' in body
     assert pod.get("/v2/health/ready", port=pod.metrics_port)[0] == 404
+
+
+def test_predictions_are_explained_where_the_setting_says_so(pod: Pod) -> None:
+    """2 * f0 + 3 * f1, and the example is usual; the metrics page counts it."""
+    connection = http.client.HTTPConnection("127.0.0.1", pod.port, timeout=30)
+    body = orjson.dumps({"inputs": {"f0": 2.0, "f1": 3.0}})
+    connection.request("POST", "/explain", body, {"content-type": "application/json"})
+    found = orjson.loads(connection.getresponse().read())
+    connection.close()
+    assert (found["base"], found["value"], found["attributions"]) == (5.0, 13.0, {"f0": 2.0, "f1": 6.0})
+    _, page = pod.get("/metrics", port=pod.metrics_port)
+    labels = b'{model="fixture",namespace="ns",revision="fixture-1"}'
+    assert b"marquee_predictor_explanations_total" + labels + b" 1.0" in page
+    assert b"marquee_predictor_explanation_seconds_total" + labels in page
 
 
 def test_a_crowd_that_connects_is_let_in_by_many_doors() -> None:

@@ -64,7 +64,7 @@ class Weighed:
 def weigh(snapshot: Snapshot, revision: ModelRevision) -> Weighed | None:
     """The approvals of a revision; None where the spec asks for none."""
     governance = snapshot.model.spec.governance
-    if governance is None:
+    if governance is None or governance.approvals is None:
         return None
     policy = policy_digest(snapshot.model)
     counted: dict[str, ModelApproval] = {}
@@ -81,9 +81,12 @@ def weigh(snapshot: Snapshot, revision: ModelRevision) -> Weighed | None:
 
 
 def policy_digest(model: MarketingModel) -> str:
-    """Digest of the rules that an approval is about: its plan, who has to agree, and spec.privacy."""
+    """Digest of the rules that an approval is about: the rollout's plan, all of governance, and spec.privacy.
+
+    What is not set is left out, so that a field of a newer operator voids no approval.
+    """
     governance, privacy = model.spec.governance, model.spec.privacy
-    text = plan_digest(model) + (governance.model_dump_json() if governance is not None else "")
+    text = plan_digest(model) + (governance.model_dump_json(exclude_defaults=True) if governance is not None else "")
     if privacy is not None:
         asked = privacy.model_dump(mode="json", exclude_defaults=True)
         text += orjson.dumps(asked, option=orjson.OPT_SORT_KEYS).decode()

@@ -31,7 +31,15 @@ _SETTLED = _READY | {Phase.ROLLED_BACK}
 """The target serves, whether or not it is what the spec names."""
 _TOLD = Move.BEGIN | Move.ADVANCE | Move.FILL | Move.WITHDRAW | Move.SWITCH
 """What people get an event about each time."""
-_WAITING = frozenset({Reason.AWAITING_APPROVAL, Reason.APPROVALS_MISSING, Reason.FROZEN})
+_WAITING = frozenset(
+    {
+        Reason.AWAITING_APPROVAL,
+        Reason.APPROVALS_MISSING,
+        Reason.FAIRNESS_MISSING,
+        Reason.FAIRNESS_EXCEEDED,
+        Reason.FROZEN,
+    }
+)
 """Why a rollout waits for people, or for a time of theirs."""
 _FORGOTTEN = "the model's Service was removed, and with it what it remembered of this rollout"
 _LOST = (

@@ -21,6 +21,7 @@ from marquee.control.decide.scaling import is_asleep, wanted_replicas
 from marquee.control.kinds import SERVICE
 from marquee.control.render import names
 from marquee.control.snapshot import Child, DeploymentState, PodState, Snapshot
+from marquee.judging.fairness import Fairness, fairness_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,8 @@ class Facts:
     """The kill switch is engaged: the wanted revision is the fallback."""
     approvals: Weighed | None = None
     """Of the wanted revision; None where the spec asks for none, or users go back."""
+    fairness: Fairness | None = None
+    """Of the wanted revision; None where the spec asks for none, or users go back."""
     held: Held | None = None
     """No revision may get more users at this time."""
     standby: str | None = None
@@ -163,6 +166,7 @@ def gather(snapshot: Snapshot) -> Facts:
         routed=snapshot.model.spec.traffic is not None,
         kill=kill,
         approvals=_approvals(snapshot, resolution) if kill is None and not rollout.rejected else None,
+        fairness=_fairness(snapshot, resolution) if kill is None and not rollout.rejected else None,
         held=_held(snapshot) if stable is not None and kill is None else None,
         standby=standby,
         asleep=target is not None and is_asleep(snapshot, target.deployment),
@@ -171,6 +175,13 @@ def gather(snapshot: Snapshot) -> Facts:
 
 def _approvals(snapshot: Snapshot, resolution: Resolution) -> Weighed | None:
     return weigh(snapshot, resolution.revision) if resolution.revision is not None else None
+
+
+def _fairness(snapshot: Snapshot, resolution: Resolution) -> Fairness | None:
+    governance = snapshot.model.spec.governance
+    if governance is None or governance.fairness is None or resolution.revision is None:
+        return None
+    return fairness_of(governance.fairness, resolution.revision)
 
 
 def _held(snapshot: Snapshot) -> Held | None:

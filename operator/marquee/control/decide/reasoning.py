@@ -12,7 +12,7 @@ from typing import Final
 
 from marquee.api.rollout import MAX_STEPS
 from marquee.api.rollout_status import CohortCounts, MetricEvidence, RolloutResult
-from marquee.audit.events import CohortEvidence, MetricFinding, RolloutStepped, Share, StepVerdict, Subject
+from marquee.audit.events import CohortEvidence, MetricFinding, RolloutStepped, Share, SliceGap, StepVerdict, Subject
 from marquee.control.decide.diagnosing import bounded
 from marquee.control.decide.facts import Facts
 from marquee.control.decide.integers import counts_of
@@ -53,6 +53,7 @@ def event_of(
         by=_asked_by(facts),
         plan=record.plan if record is not None and record.name == decision.rollout else "",
         approvals=_approvals(facts),
+        fairness=_gaps(facts),
         question=question_of(snapshot, facts),
         concluded=_concluded(facts),
         findings=_findings(evidence_of(facts.rollout.judgement)) if facts.rollout.judgement is not None else (),
@@ -159,6 +160,16 @@ def _asked_by(facts: Facts) -> str:
 def _approvals(facts: Facts) -> tuple[str, ...]:
     counted = facts.approvals.counted if facts.approvals is not None else ()
     return tuple(f"{one.spec.approver} ({one.metadata.name})" for one in counted[:16])
+
+
+def _gaps(facts: Facts) -> tuple[SliceGap, ...]:
+    gaps = facts.fairness.gaps if facts.fairness is not None else ()
+    return tuple(
+        SliceGap(
+            metric=one.metric, input=one.input, groups=one.groups, gap=f"{one.gap:.6g}", maximal=f"{one.maximal:.6g}"
+        )
+        for one in gaps
+    )
 
 
 def _concluded(facts: Facts) -> str:

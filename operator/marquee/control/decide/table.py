@@ -100,6 +100,10 @@ _FULL: Final[Fact[Facts]] = Fact("full", lambda facts: facts.target is not None 
 _UNSIGNED: Final[Fact[Facts]] = Fact(
     "without its approvals", lambda facts: facts.approvals is not None and not facts.approvals.enough
 )
+_UNMEASURED: Final[Fact[Facts]] = Fact(
+    "without its slices", lambda facts: facts.fairness is not None and facts.fairness.missing
+)
+_UNFAIR: Final[Fact[Facts]] = Fact("unfair", lambda facts: facts.fairness is not None and facts.fairness.exceeded)
 _NEXT: Final[Fact[Facts]] = Fact("about to get users", lambda facts: not facts.rollout.running or facts.rollout.free)
 _NEW: Final[Fact[Facts]] = Fact("the first", lambda facts: facts.serving is None)
 _HELD: Final[Fact[Facts]] = Fact("frozen", lambda facts: facts.held is not None)
@@ -145,6 +149,9 @@ GLOSSARY: Final = {
     _AMONG_OTHERS.words: "there are pods of a revision that neither is wanted nor serves",
     _FULL.words: "the number of pods that it is to have now is what it needs to answer everybody",
     _UNSIGNED.words: "fewer people than `spec.governance.approvals.required` have approved it: docs/governance.md",
+    _UNMEASURED.words: "its `spec.slices` do not tell what `spec.governance.fairness` compares, of two groups with "
+    "enough rows: docs/governance.md",
+    _UNFAIR.words: "groups of an input are further apart than `spec.governance.fairness` lets them be",
     _NEXT.words: "without a rollout, or free to go on from its step",
     _NEW.words: "no revision of the model has ever served",
     _HELD.words: "`spec.rollout.windows` and `freezes`, or `kubectl marquee freeze`, let no revision get more users at "
@@ -175,6 +182,10 @@ TABLE: Final[tuple[Row, ...]] = (
         "no usable revision, after a rollout: what an operator that was killed has left undone of its end is done"),
     Row("no revision", _BLOCKED, Phase.BLOCKED, Cause.RESOLUTION, Move.NONE,
         "spec.revision names no usable revision: nothing is touched, what serves keeps serving, weights stay"),
+    Row("first unmeasured", _NEW & _UNMEASURED, Phase.BLOCKED, Reason.FAIRNESS_MISSING, Move.NONE,
+        "the model's first revision is not deployed before it tells how it does for each group"),
+    Row("first unfair", _NEW & _UNFAIR, Phase.BLOCKED, Reason.FAIRNESS_EXCEEDED, Move.NONE,
+        "the model's first revision is not deployed while groups are too far apart"),
     Row("first unsigned", _NEW & _UNSIGNED, Phase.BLOCKED, Reason.APPROVALS_MISSING, Move.NONE,
         "the model's first revision is not deployed before people have approved it"),
     Row("superseded", _OVERTAKEN, Phase.PREPARING, Reason.SUPERSEDED, _WITHDRAW,
@@ -201,6 +212,10 @@ TABLE: Final[tuple[Row, ...]] = (
         "who serves, and at which weight, stays until a person goes on"),
     Row("frozen", _BESIDE & ~_REJECTED & _HELD & _NEXT, Phase.CANARY, Reason.FROZEN, _PREPARE,
         "weights stay until the time has come, whoever says promote; harm, abort and undo do not wait"),
+    Row("unmeasured", _BESIDE & _UNMEASURED & _NEXT, Phase.CANARY, Reason.FAIRNESS_MISSING, _PREPARE,
+        "it gets no users, and no more of them, before it tells how it does for each group; whoever says promote"),
+    Row("unfair", _BESIDE & _UNFAIR & _NEXT, Phase.CANARY, Reason.FAIRNESS_EXCEEDED, _PREPARE,
+        "it gets no users, and no more of them, while groups are too far apart; whoever says promote"),
     Row("unsigned", _BESIDE & _UNSIGNED & _NEXT, Phase.CANARY, Reason.APPROVALS_MISSING, _PREPARE,
         "people have to approve it before it gets users, and before it gets more; whoever says promote"),
     Row("no ledger", _RAMPED & _UNDECIDABLE, Phase.FAILED, Reason.LEDGER_UNAVAILABLE, _PREPARE,

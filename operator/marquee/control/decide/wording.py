@@ -15,6 +15,7 @@ from marquee.control.decide.safety import Kill
 from marquee.control.decide.table import Cause, Row
 from marquee.evidence.explaining import explain
 
+_UNFAIR: Final = (Reason.FAIRNESS_MISSING, Reason.FAIRNESS_EXCEEDED)
 _RESTART: Final = "`kubectl marquee abort` replaces them, and `retry` begins anew"
 
 
@@ -40,6 +41,9 @@ def tell(facts: Facts, row: Row) -> Told:
         what = _what(facts, target) if target is not None else ""
         ask = "`kubectl marquee approve`, by somebody who has not made it"
         return Told(row.reason, f"{what} waits: {bounded(facts.approvals.words)}; {ask}{keeps}")
+    if isinstance(row.reason, Reason) and row.reason in _UNFAIR and facts.fairness is not None:
+        what = _what(facts, target) if target is not None else ""
+        return Told(row.reason, f"{what} waits: {bounded(facts.fairness.words)}{keeps}")
     if target is None:
         return Told(facts.resolution.reason, bounded(facts.resolution.message) + keeps)
     if row.reason is Cause.RECORD:

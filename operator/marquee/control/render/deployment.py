@@ -188,6 +188,8 @@ def _settings(model: MarketingModel, revision: ModelRevision, defaults: Defaults
         settings[pod.Setting.COST_CURRENCY] = cost.currency
     if model.spec.serving.triton is not None:
         settings[pod.Setting.TRITON] = triton_settings(model.spec.serving.triton, model.spec.serving.gpu)
+    if model.spec.governance is not None and model.spec.governance.explanations:
+        settings[pod.Setting.EXPLANATIONS] = "true"
     if model.spec.slo is not None:
         settings[pod.Setting.SLO_P99_MILLISECONDS] = str(model.spec.slo.latency_milliseconds)
     if model.spec.privacy is not None:

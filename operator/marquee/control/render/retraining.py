@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_revision import ModelRevision
-from marquee.api.retraining import Retraining
+from marquee.api.retraining import Gate, Retraining
 from marquee.contract import pod
 from marquee.contract.retraining import CHAMPIONS, MAX_CHAMPIONS, SPANS, Champion, RunSetting, Span
 from marquee.contract.training import TrainerSetting
@@ -246,13 +246,20 @@ def _settings(
     yield RunSetting.ARTIFACT, order.uri
     yield RunSetting.CHAMPIONS, CHAMPIONS.dump_json(told, by_alias=True).decode()
     yield RunSetting.METRICS, ",".join(metric.name for metric in gate.metrics)
-    yield RunSetting.SLICES, ",".join(one.input for one in gate.slices)
+    yield RunSetting.SLICES, ",".join(_slice_inputs(model, gate))
     yield RunSetting.NAMESPACE, model.metadata.namespace
     asks = _reads_suppressions(model, trainer)
     yield RunSetting.LEDGER_URL, trainer.ledger_url if asks else ""
     yield RunSetting.LEDGER_TOKEN, pod.LEDGER_TOKEN_PATH if asks else ""
     yield TrainerSetting.CACHE, _CACHE
     yield "HOME", "/tmp"  # noqa: S108 - the root is read-only, and libraries write below their home
+
+
+def _slice_inputs(model: MarketingModel, gate: Gate) -> tuple[str, ...]:
+    """Those that the gate looks at, and those that fairness is judged by: a run is told each once."""
+    governance = model.spec.governance
+    fairness = governance.fairness.slices if governance is not None and governance.fairness is not None else ()
+    return tuple(dict.fromkeys([*(one.input for one in fairness), *(one.input for one in gate.slices)]))
 
 
 def _instant(moment: datetime | None) -> str:

@@ -5,13 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from marquee.api.marketing_model import MarketingModel
-from marquee.api.model_revision import Artifact, Lineage, ModelRevision, ModelRevisionSpec, RevisionMetric
+from marquee.api.model_revision import (
+    Artifact,
+    Lineage,
+    ModelRevision,
+    ModelRevisionSpec,
+    RevisionMetric,
+    RevisionSlice,
+)
 from marquee.api.retraining import Gate
 from marquee.api.types import API_VERSION, timestamp
 from marquee.contract.approval import ANNOTATION_AUTHOR
-from marquee.contract.retraining import RetrainingResult
+from marquee.contract.retraining import RetrainingResult, SliceScores
 from marquee.control.render import names
 from marquee.control.render.retraining import RunOrder
+from marquee.judging.disclosure import disclosed
 
 
 def candidate(
@@ -38,6 +46,7 @@ def candidate(
         description=f"trained by {order.trigger}: {order.why}"[:1024],
         lineage=lineage,
         metrics=tuple(RevisionMetric(name=one.name, value=scores[one.name]) for one in gate.metrics),
+        slices=tuple(_slice(one) for one in result.comparison.slices if _may_be_told(one)),
     )
     reference = model.spec.revision
     track = reference.track if reference is not None else None
@@ -52,3 +61,13 @@ def candidate(
         },
         "spec": spec.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
+
+
+def _may_be_told(told: SliceScores) -> bool:
+    """It has the name of a group, and is none of so few that a figure is about somebody."""
+    return "=" in told.name[1:] and disclosed(told.rows)
+
+
+def _slice(told: SliceScores) -> RevisionSlice:
+    metrics = tuple(RevisionMetric(name=name, value=value) for name, value in told.challenger.items())
+    return RevisionSlice(name=told.name, rows=told.rows, metrics=metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from marquee.audit.events import ApprovalChanged, RolloutStepped
 from marquee.contract.approval import ANNOTATION_AUTHOR
 from marquee.control.decide import decide
 from marquee.control.decide.approving import policy_digest, weigh
+from marquee.control.render.record import plan_digest
 from marquee.control.snapshot import Snapshot
 from tests.unit.control.builders import MODEL, NAMESPACE, NOW, a_revision, digest_of, snapshot
 from tests.unit.control.logged_worlds import LoggedRampWorld
@@ -99,9 +101,38 @@ def test_who_counts_and_why_not(approvals: tuple[dict[str, Any], ...], author: s
 
 
 def test_what_is_not_asked_for_is_not_weighed() -> None:
-    """Most models have no governance."""
-    observed = snapshot()
-    assert weigh(observed, observed.revisions[0]) is None
+    """Most models have no governance, and it need not ask for approvals."""
+    for observed in (snapshot(), snapshot(governance={"explanations": True})):
+        assert weigh(observed, observed.revisions[0]) is None
+
+
+CARD = {"owner": "a", "intendedUse": "b", "limitations": "c", "humanOversight": "d"}
+FAIRNESS = {"metric": "auc", "slices": [{"input": "region", "maximalGap": 0.1}]}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"riskClass": "Limited"},
+        {"explanations": True},
+        {"card": CARD},
+        {"card": CARD | {"limitations": "x"}},
+        {"fairness": FAIRNESS},
+        {"fairness": FAIRNESS | {"minimumRows": 50}},
+    ],
+)
+def test_every_rule_of_governance_is_part_of_the_policy(change: dict[str, Any]) -> None:
+    """Whoever has approved by other rules has not approved by these."""
+    assert policy_digest(snapshot(governance=GOVERNANCE | change).model) != policy_digest(
+        snapshot(governance=GOVERNANCE).model
+    )
+
+
+def test_what_is_not_set_voids_no_approval() -> None:
+    """The digest of a model with approvals alone is that of an operator that knew nothing else."""
+    model = snapshot(governance=GOVERNANCE).model
+    text = plan_digest(model) + '{"approvals":{"required":2}}'
+    assert policy_digest(model) == hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def test_a_first_revision_is_not_deployed_before_it_is_approved() -> None:
@@ -233,3 +264,32 @@ def test_nothing_is_entered_that_could_not_be_remembered() -> None:
     world.set_spec(revision={"name": REVISION})
     world.settle()
     assert world.changes[-2:] == [("anna", "Given"), ("bob", "Given")]
+
+
+def test_decisions_name_the_gaps_that_they_were_made_by() -> None:
+    """A revision of the world tells its groups; each entry that gives it users has them, and no other has."""
+    rule = {"metric": "auc", "slices": [{"input": "region", "maximalGap": 0.1}], "minimumRows": 10}
+    world = LoggedRampWorld()
+    world.effects[REVISION] = 1.05
+    world.add_revision(f"{MODEL}-1")
+    world.settle()
+    world.add_revision(REVISION)
+    world.set_spec(governance={"fairness": rule}, revision={"name": REVISION})
+    world.settle()
+    assert (world.serving, world.reason, world.record) == (f"{MODEL}-1", "FairnessMissing", None)
+    told = [
+        {"name": f"region={name}", "rows": 100, "metrics": [{"name": "auc", "value": value}]}
+        for name, value in (("north", 0.9), ("south", 0.85))
+    ]
+    del world.revisions[REVISION]
+    world.add_revision(REVISION)
+    world.revisions[REVISION]["spec"]["slices"] = told
+    world.set_spec(governance={"fairness": rule | {"slices": [{"input": "region", "maximalGap": 0.01}]}})
+    world.settle()
+    assert (world.serving, world.reason, world.record) == (f"{MODEL}-1", "FairnessExceeded", None)
+    world.set_spec(governance={"fairness": rule})
+    world.settle()
+    assert world.serving == REVISION
+    steps = [one.event for one in world.log.statements if isinstance(one.event, RolloutStepped)]
+    found = {event.revision: [(one.input, one.gap, one.maximal) for one in event.fairness] for event in steps}
+    assert found == {f"{MODEL}-1": [], REVISION: [("region", "0.05", "0.1")]}

@@ -177,7 +177,7 @@ def test_the_combinations_reach_every_row_of_a_rollout() -> None:
     rows = {case.row.name for case in _cases()}
     others = {"no revision", "withdrawn", "held up", "lost", "changing", "draining", "not alone", "filling up"}
     others |= {"judged only", "unjudged", "asleep", "killed", "safe", "frozen"}
-    others |= {"unsigned", "first unsigned"}
+    others |= {"unsigned", "first unsigned", "unmeasured", "first unmeasured", "unfair", "first unfair"}
     assert rows | others == {row.name for row in TABLE}
 
 

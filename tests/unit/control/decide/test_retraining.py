@@ -337,6 +337,7 @@ def test_a_candidate_that_passes_becomes_a_revision_of_the_tracked_line() -> Non
     assert (lineage.run, lineage.trigger, lineage.seed) == (name, "Manual/a1", 7)
     assert (lineage.window_start, lineage.window_end) == (timestamp(NOW - timedelta(days=30)), timestamp(NOW))
     assert [(one.name, one.value) for one in revision.spec.metrics] == [("auc", 0.8)]
+    assert revision.spec.slices == ()
     assert loop.entries == ["Started", "Finished", "GatePassed"]
     assert (loop.condition.reason, loop.condition.status) == ("GatePassed", "True")
 

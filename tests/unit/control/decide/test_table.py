@@ -13,7 +13,18 @@ from marquee.contract.command import Action
 from marquee.control.decide.facts import gather
 from marquee.control.decide.table import TABLE, Cause, Move, Row, match
 from marquee.control.snapshot import Keda, Snapshot
-from tests.unit.control.builders import READY, STARTING, Arm, Switched, a_pod, a_probe, killed, snapshot
+from tests.unit.control.builders import (
+    READY,
+    STARTING,
+    Arm,
+    Switched,
+    a_pod,
+    a_probe,
+    a_revision,
+    killed,
+    snapshot,
+    with_slices,
+)
 from tests.unit.control.decide.test_pods_vectors import by_pods
 from tests.unit.control.ramps import (
     GOOD,
@@ -53,6 +64,9 @@ NIGHTLY = {
 }
 FROZEN = [{"first": "2024-11-20", "last": "2024-12-02", "reason": "sale"}]
 GOVERNED = {"approvals": {"required": 1}}
+COMPARED = {"fairness": {"metric": "auc", "slices": [{"input": "region", "maximalGap": 0.1}], "minimumRows": 10}}
+FAR_APART = with_slices(a_revision("churn-2"), {"region=north": (100, 0.9), "region=south": (100, 0.7)})
+CLOSE = with_slices(a_revision("churn-2"), {"region=north": (100, 0.9), "region=south": (100, 0.85)})
 SITUATIONS = {
     "pods of a third revision would be reached": (
         "not alone",
@@ -300,6 +314,51 @@ SITUATIONS = {
         snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": READY}, governance=GOVERNED),
     ),
     "nobody has approved the first one": ("first unsigned", snapshot(governance=GOVERNED)),
+    "groups are too far apart": (
+        "unfair",
+        ramp(ledger=NOT_READ, governance=COMPARED, revisions=("churn-1", FAR_APART)),
+    ),
+    "groups are too far apart, and the step is passed": (
+        "unfair",
+        ramp(record=Ramp(), ledger=GOOD, governance=COMPARED, revisions=("churn-1", FAR_APART)),
+    ),
+    "groups are too far apart, and a person says promote": (
+        "unfair",
+        _said(
+            Action.PROMOTE, ramp(record=Ramp(), ledger=UNDECIDED, governance=COMPARED, revisions=("churn-1", FAR_APART))
+        ),
+    ),
+    "groups are too far apart, and harm": (
+        "harm",
+        ramp(record=Ramp(), ledger=HARM, governance=COMPARED, revisions=("churn-1", FAR_APART)),
+    ),
+    "groups are close": ("first step", ramp(ledger=NOT_READ, governance=COMPARED, revisions=("churn-1", CLOSE))),
+    "groups are not told": ("unmeasured", ramp(ledger=NOT_READ, governance=COMPARED)),
+    "groups are not told, and nobody has approved it": (
+        "unmeasured",
+        ramp(ledger=NOT_READ, governance=COMPARED | GOVERNED),
+    ),
+    "groups are close, and nobody has approved it": (
+        "unsigned",
+        ramp(ledger=NOT_READ, governance=COMPARED | GOVERNED, revisions=("churn-1", CLOSE)),
+    ),
+    "groups are not told of what a promotion is undone for": (
+        "proven",
+        _said(Action.UNDO, ramp(serving="churn-2", record=PROMOTED, probe=BEFORE, governance=COMPARED)),
+    ),
+    "groups are not told of the fallback": (
+        "safe",
+        killed(ramp(record=ROLLED_BACK, ledger=NOT_READ, governance=COMPARED)),
+    ),
+    "groups are not told of who serves": (
+        "serving",
+        snapshot(wanted="churn-1", stable="churn-1", arms={"churn-1": READY}, governance=COMPARED),
+    ),
+    "groups are not told of the first one": ("first unmeasured", snapshot(governance=COMPARED)),
+    "groups of the first one are too far apart": (
+        "first unfair",
+        snapshot(wanted="churn-2", revisions=("churn-1", FAR_APART), governance=COMPARED),
+    ),
     "the kill switch ends a rollout": ("killed", killed(ramp(record=Ramp(), ledger=GOOD))),
     "the kill switch goes before harm": ("killed", killed(ramp(record=Ramp(), ledger=HARM))),
     "the kill switch, and the spec can't be read": (

@@ -14,7 +14,7 @@ from marquee.contract.command import Action
 from marquee.control.decide import decide
 from marquee.control.decide.table import TABLE, Cause
 from marquee.control.snapshot import Snapshot
-from tests.unit.control.builders import READY, STARTING, Arm, a_pod, a_revision, killed
+from tests.unit.control.builders import READY, STARTING, Arm, a_pod, a_revision, killed, with_slices
 from tests.unit.control.decide.test_describing import STORIES as WITHOUT_RAMPS
 from tests.unit.control.decide.test_pods_vectors import by_pods
 from tests.unit.control.ramps import (
@@ -142,6 +142,34 @@ STORIES: dict[str, tuple[Snapshot, Reason, str]] = {
         (
             "revision churn-2 waits: 0 of 1 approvals; `kubectl marquee approve`, by somebody who has not made it; "
             "revision churn-1 keeps serving"
+        ),
+    ),
+    "unfair": (
+        ramp(
+            ledger=NOT_READ,
+            governance={"fairness": {"metric": "auc", "slices": [{"input": "region", "maximalGap": 0.1}]}},
+            revisions=(
+                "churn-1",
+                with_slices(a_revision("churn-2"), {"region=north": (1200, 0.9), "region=south": (100, 0.7)}),
+            ),
+        ),
+        Reason.FAIRNESS_EXCEEDED,
+        (
+            "revision churn-2 waits: auc of region: region=south has 0.7 (100 rows), region=north has 0.9 (1,200 "
+            "rows): a gap of 0.2, and spec.governance.fairness allows 0.1; name a revision whose groups are closer, or "
+            "change the rule, which voids approvals; revision churn-1 keeps serving"
+        ),
+    ),
+    "unmeasured": (
+        ramp(
+            ledger=NOT_READ,
+            governance={"fairness": {"metric": "auc", "slices": [{"input": "region", "maximalGap": 0.1}]}},
+        ),
+        Reason.FAIRNESS_MISSING,
+        (
+            "revision churn-2 waits: auc is told of no group of region, and spec.governance.fairness compares two at "
+            "least; publish revision churn-2 anew, under another name, with its spec.slices; revision churn-1 keeps "
+            "serving"
         ),
     ),
     "frozen": (

@@ -82,6 +82,13 @@ def test_cache_and_cost_reach_the_predictor() -> None:
     }
 
 
+def test_explanations_reach_the_predictor_where_they_are_on() -> None:
+    """Other parts of governance restart no pod."""
+    added = _settings(_render(governance={"explanations": True})).items() - _settings(_render()).items()
+    assert dict(added) == {"MARQUEE_EXPLANATIONS": "true"}
+    assert _render(governance={"approvals": {"required": 1}, "riskClass": "Limited"}) == _render()
+
+
 def test_a_service_behind_the_front_is_named() -> None:
     """`spec.serving.service` reaches the predictor, and only when it is set."""
     assert _settings(_render(serving={"service": "bentos.churn:Churn"}))["MARQUEE_SERVICE"] == "bentos.churn:Churn"

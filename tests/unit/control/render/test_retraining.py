@@ -70,6 +70,15 @@ def test_it_is_told_everything() -> None:
     assert (told["MARQUEE_METRICS"], told["MARQUEE_SLICES"]) == ("auc", "region")
 
 
+def test_a_run_is_told_the_groups_that_fairness_is_judged_by() -> None:
+    """Each input once, whoever asks for it."""
+    slices = [{"input": name, "maximalGap": 0.1} for name in ("age", "region")]
+    model = a_model(revision={"name": "churn-1"}, governance={"fairness": {"metric": "auc", "slices": slices}})
+    gate = SPEC["gate"] | {"slices": [{"input": name, "maximalLoss": 0.1} for name in ("region", "channel")]}
+    manifest = job(model, Retraining.model_validate(SPEC | {"gate": gate}), ORDER, [a_revision("churn-1")], TRAINER)
+    assert environment(manifest)["MARQUEE_SLICES"] == "age,region,channel"
+
+
 def test_the_shipped_trainer_understands_it() -> None:
     """Both halves of the contract, one against the other; also where an API server leaves out what is empty."""
     request = read_request(environment(rendered()), data_cache=Path("cache"))

@@ -10,6 +10,7 @@ import grpc
 import numpy as np
 import pytest
 
+from bentos.front.explaining.beside import Explaining
 from bentos.front.failures import CannotServeError
 from bentos.front.predictor import OverloadedError, load_predictor
 from bentos.front.runtimes import ModelFailedError, ModelUnavailableError
@@ -66,6 +67,17 @@ async def test_a_class_predicts_what_it_does_in_process(triton: Triton, configur
     beside, inside = load_predictor(pod), load_predictor(pod.model_copy(update={"triton": None}))
     rows = rows_of(33, 2) * 1e12
     np.testing.assert_array_equal((await beside.predict(rows))[0], (await inside.predict(rows))[0])
+    close(beside)
+
+
+async def test_a_row_is_explained_as_it_is_in_process(triton: Triton, configure: Configure) -> None:
+    """Thirty inputs, so that orders are sampled: to the last bit."""
+    pod = configure(triton, inputs=numbers(30), files={"model.onnx": boosted_graph(features=30, trees=5)})
+    beside, inside = load_predictor(pod), load_predictor(pod.model_copy(update={"triton": None}))
+    row = rows_of(1, 30)
+    (expected,), (answered,) = await Explaining(inside).explain(row), await Explaining(beside).explain(row)
+    assert answered == expected
+    assert answered.method == "shapley-permutation"
     close(beside)
 
 
