@@ -13,11 +13,13 @@ from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_revision import ModelRevision
 from marquee.api.retraining import Retraining
 from marquee.api.types import timestamp
+from marquee.audit.events import DriftJudged
 from marquee.control.decide import decide
 from marquee.control.decide.plan import Plan
-from marquee.control.kinds import JOB, TRAIN_JOB, TRAINING_RUNTIME
+from marquee.control.kinds import JOB, SERVICE, TRAIN_JOB, TRAINING_RUNTIME
 from marquee.control.observe import transforms
-from marquee.control.snapshot import DriftReading, LogReading, RunMark, Snapshot, Trainer, Trouble
+from marquee.control.render import names
+from marquee.control.snapshot import Child, DriftReading, LogReading, RunMark, Snapshot, Trainer, Trouble
 from marquee.evidence.drift.counting import Window
 from marquee.evidence.drift.verdict import Assessment, Tier
 from marquee.judging.drifting import DriftState, DriftVerdict
@@ -108,6 +110,8 @@ class Loop:
     trouble: Trouble | None = None
     stable: str = "churn-1"
     writes_left: int | None = None
+    judged: str = ""
+    """What the Service remembers of drift in the log."""
     _known: set[RunMark] = field(default_factory=set)
     _marks: list[RunMark] = field(default_factory=list)
     _model: MarketingModel | None = None
@@ -140,6 +144,7 @@ class Loop:
             trouble=self.trouble,
             ledger=NOT_READ,
             drift=reading,
+            children=tuple(map(self._remembering, base.children)),
             now=self.now,
             audit=LogReading(marks=frozenset(self._known)) if self.logs else None,
         )
@@ -147,6 +152,9 @@ class Loop:
     def step(self) -> Plan:
         """One pass: the step of retraining, or else the status."""
         plan = decide(self.observe())
+        for entered in plan.entries:
+            if isinstance(entered.event, DriftJudged):
+                self.judged = f"{entered.event.revision} {entered.event.verdict}"
         if plan.retraining is not None:
             for entry in plan.retraining.entries:
                 if entry.mark not in self._marks:
@@ -171,11 +179,16 @@ class Loop:
                 del self.jobs[run]
         return plan
 
+    def _remembering(self, child: Child) -> Child:
+        known = {names.ANNOTATION_DRIFT: self.judged} if self.judged and child.kind == SERVICE else {}
+        return replace(child, annotations=child.annotations | known)
+
     def settle(self) -> Plan:
         """Until nothing is to be done any more."""
         for _ in range(20):
             plan = self.step()
-            if plan.retraining is None and self._model is not None and decide(self.observe()).status == plan.status:
+            rests = plan.retraining is None and not plan.entries
+            if rests and self._model is not None and decide(self.observe()).status == plan.status:
                 return plan
         raise AssertionError("it does not come to rest")
 
