@@ -33,6 +33,7 @@ from bentos.front.drift.gathering import Gathering
 from bentos.front.explaining.beside import Explaining
 from bentos.front.explaining.endpoints import ExplainEndpoints
 from bentos.front.explaining.page import ExplainingPage
+from bentos.front.explaining.reasons import Reasons
 from bentos.front.exposition import exposing
 from bentos.front.failures import CannotServeError
 from bentos.front.ids import PredictionIds, prediction_ids
@@ -193,6 +194,7 @@ async def _serve(
     from bentos.front import bento
 
     settings, front = pod.settings, pod.front
+    explaining = _explaining(pod, predictor)
     cache = cache_of(settings, predictor)
     if cache is not None:
         pod.page.add(CachePage(cache, pod.page.labels))
@@ -207,14 +209,14 @@ async def _serve(
         cache=cache,
         gathering=_gathering(pod, predictor),
         explains=settings.explanations,
-        decisions=_decisions(pod, predictor),
+        decisions=_decisions(pod, predictor, explaining),
     )
     predictor.watch(_in_loop(front.note_model))
     pod.page.describe_model(digest=predictor.digest, flavour=predictor.manifest.runtime.flavour)
     service = bento.on_demand(settings.service, _settle) if application is None else bento.running(application)
     async with service as behind:
         _settle()
-        front.serve(endpoints, behind, _explain(pod, predictor))
+        front.serve(endpoints, behind, _explain(pod, predictor, explaining))
         log.info("ready: model %s, revision %s", settings.model, settings.revision)
         await leaving.wait()
         await _drain(front, server, pod.reporter, settings.drain_seconds)
@@ -222,8 +224,8 @@ async def _serve(
         await serving
 
 
-def _explain(pod: _Pod, predictor: Predictor) -> ExplainEndpoints | None:
-    """Answers questions for explanations, where they are switched on."""
+def _explaining(pod: _Pod, predictor: Predictor) -> Explaining | None:
+    """Explains, where explanations are switched on."""
     settings, answering = pod.settings, pod.front.answering
     if not settings.explanations:
         return None
@@ -233,6 +235,14 @@ def _explain(pod: _Pod, predictor: Predictor) -> ExplainEndpoints | None:
         busy=lambda: answering.waiting() > 0,
     )
     pod.page.add(ExplainingPage(explaining, pod.page.labels))
+    return explaining
+
+
+def _explain(pod: _Pod, predictor: Predictor, explaining: Explaining | None) -> ExplainEndpoints | None:
+    """Answers questions for explanations."""
+    settings = pod.settings
+    if explaining is None:
+        return None
     return ExplainEndpoints(
         predictor,
         explaining,
@@ -251,12 +261,13 @@ def _gathering(pod: _Pod, predictor: Predictor) -> Gathering | None:
     return pod.reporter.gather(predictor.manifest, predictor.schema, pod.settings.revision)
 
 
-def _decisions(pod: _Pod, predictor: Predictor) -> DecisionLog | None:
+def _decisions(pod: _Pod, predictor: Predictor, explaining: Explaining | None) -> DecisionLog | None:
     """Keeps decisions, where the spec asks for it."""
     settings = pod.settings
     if pod.reporter is None or settings.privacy is None or not settings.privacy.log_permille:
         return None
-    form = Form(settings.model_path, settings.revision, settings.privacy, predictor.schema, predictor.outputs)
+    explain = Reasons(explaining, asyncio.get_running_loop()) if explaining is not None else None
+    form = Form(settings.model_path, settings.revision, settings.privacy, predictor.schema, predictor.outputs, explain)
     return pod.reporter.keep(form)
 
 

@@ -152,9 +152,7 @@ class Loop:
     def step(self) -> Plan:
         """One pass: the step of retraining, or else the status."""
         plan = decide(self.observe())
-        for entered in plan.entries:
-            if isinstance(entered.event, DriftJudged):
-                self.judged = f"{entered.event.revision} {entered.event.verdict}"
+        self._remember(plan)
         if plan.retraining is not None:
             for entry in plan.retraining.entries:
                 if entry.mark not in self._marks:
@@ -179,9 +177,13 @@ class Loop:
                 del self.jobs[run]
         return plan
 
+    def _remember(self, plan: Plan) -> None:
+        for event in [entry.event for entry in plan.entries if isinstance(entry.event, DriftJudged)]:
+            self.judged = f"{event.revision} {event.verdict}"
+
     def _remembering(self, child: Child) -> Child:
         known = {names.ANNOTATION_DRIFT: self.judged} if self.judged and child.kind == SERVICE else {}
-        return replace(child, annotations=child.annotations | known)
+        return replace(child, annotations={**child.annotations, **known})
 
     def settle(self) -> Plan:
         """Until nothing is to be done any more."""
