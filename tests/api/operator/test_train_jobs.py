@@ -77,7 +77,8 @@ def becomes(team: Team, reason: str) -> Object:
 
 
 def test_the_first_nodes_result_becomes_the_revision(team: Team) -> None:
-    """Stored as rendered, refused by nobody, and served; another failure ends without one."""
+    """Stored as rendered, refused by nobody, and served."""
+    apply(team)
     train_job = ask(team, "first")
     run = train_job["metadata"]["labels"]["marquee.dev/run"]
     assert (train_job["spec"]["trainer"]["numNodes"], team.names("Job")) == (2, [])
@@ -94,6 +95,7 @@ def test_the_first_nodes_result_becomes_the_revision(team: Team) -> None:
 
 def test_each_end_has_its_reason_and_with_the_block_everything_goes(team: Team) -> None:
     """Suspended, refused, deleted; nothing is tried again, and nothing stays."""
+    apply(team)
     refused = ask(team, "the one that is refused")
     team.edit("TrainJob", refused["metadata"]["name"], {"spec": {"suspend": True}})
     assert becomes(team, "RunSuspended")["status"] == "Unknown"
