@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -13,33 +14,35 @@ from tests.api.operator.team import QUICK, Team
 from tests.support.kinds import Object, collection
 from tests.support.operator import OperatorProcess
 from tests.support.retraining import SPEC, a_result, ended
-from tests.support.simulation import simulated_cluster
+from tests.support.simulation import SimulatedCluster, simulated_cluster
 from tests.support.train_jobs import NODES, node_pods, over
 
 CONDITION = "RetrainingUpToDate"
 
 
 @pytest.fixture(scope="module")
-def team(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
-    """A model that serves and is trained again on two nodes."""
+def equipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
+    """One that has Kubeflow Trainer's kinds, and an operator."""
     folder = tmp_path_factory.mktemp("trainer")
     kinds = list(yaml.safe_load_all(trainer.crds(Stages(quiet=True))))
     with (
         simulated_cluster(folder / "cluster", kinds) as cluster,
         OperatorProcess(cluster.plane.kubeconfig, folder / "operator.log"),
     ):
-        assert cluster.server.create("/api/v1/namespaces", {"metadata": {"name": "crm"}}).accepted
-        team = Team(cluster, "crm")
-        team.revision("lead-v1", labels={"line": "main"})
-        apply(team)
-        team.serves("lead", "lead-v1")
-        yield team
+        yield cluster
 
 
-def apply(team: Team) -> None:
-    """The model as people write it."""
+@pytest.fixture
+def team(equipped: SimulatedCluster) -> Team:
+    """A model that serves and is trained again on two nodes; in a namespace of its own."""
+    namespace = f"crm-{uuid.uuid4().hex[:8]}"
+    assert equipped.server.create("/api/v1/namespaces", {"metadata": {"name": namespace}}).accepted
+    team = Team(equipped, namespace)
+    team.revision("lead-v1", labels={"line": "main"})
     retraining = SPEC | NODES | {"maxPerWeek": 14}
     team.model("lead", {"track": {"matchLabels": {"line": "main"}}}, rollout=QUICK, retraining=retraining)
+    team.serves("lead", "lead-v1")
+    return team
 
 
 def ask(team: Team, request: str) -> Object:
@@ -78,7 +81,6 @@ def becomes(team: Team, reason: str) -> Object:
 
 def test_the_first_nodes_result_becomes_the_revision(team: Team) -> None:
     """Stored as rendered, refused by nobody, and served."""
-    apply(team)
     train_job = ask(team, "first")
     run = train_job["metadata"]["labels"]["marquee.dev/run"]
     assert (train_job["spec"]["trainer"]["numNodes"], team.names("Job")) == (2, [])
@@ -95,7 +97,6 @@ def test_the_first_nodes_result_becomes_the_revision(team: Team) -> None:
 
 def test_each_end_has_its_reason_and_with_the_block_everything_goes(team: Team) -> None:
     """Suspended, refused, deleted; nothing is tried again, and nothing stays."""
-    apply(team)
     refused = ask(team, "the one that is refused")
     team.edit("TrainJob", refused["metadata"]["name"], {"spec": {"suspend": True}})
     assert becomes(team, "RunSuspended")["status"] == "Unknown"
@@ -107,4 +108,4 @@ def test_each_end_has_its_reason_and_with_the_block_everything_goes(team: Team) 
     team.wait(lambda: deleted not in team.names("TrainingRuntime"), "its TrainingRuntime goes")
     team.model("lead", {"track": {"matchLabels": {"line": "main"}}})
     team.wait(lambda: team.names("TrainJob") + team.names("TrainingRuntime") == [], "nothing of it is left")
-    assert team.condition("lead")["status"] == "True"
+    team.wait(lambda: team.condition("lead").get("status") == "True", "the model is ready")
