@@ -58,7 +58,7 @@ def halting(turns: int, stages: Stages) -> dict[str, float]:
 def _stand_by(ramp: Ramp) -> Iterator[tuple[Load, list[Answer]]]:
     """Users who ask while the block runs, and a fallback that is ready."""
     ramp.revise(2)
-    spec = {"killSwitch": {"fallback": {"revision": FALLBACK}}, "rollout": {"drainSeconds": 3, "steps": []}}
+    spec = {"killSwitch": {"fallback": {"revision": FALLBACK}}, "rollout": {"steps": None, "analysis": None}}
     ramp.place.target.kubectl(
         "patch", "marketingmodel", MODEL, "-n", ramp.place.namespace, "--type=merge", "-p", json.dumps({"spec": spec})
     )
