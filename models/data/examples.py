@@ -120,24 +120,25 @@ def _taken(
 ) -> tuple[Numbers, Labels, NDArray[np.int64], NDArray[np.object_]]:
     table = file.table.append_column("row", pa.array(np.arange(1, file.table.num_rows + 1)))
     quality.read += table.num_rows
-    table = _without(table, {Left.UNTIMED: nulls(table[TIME])}, quality)
-    table = _without(table, selection.leave_out(integers(table[TIME])), quality)
+    table = without(table, {Left.UNTIMED: nulls(table[TIME])}, quality)
+    table = without(table, selection.leave_out(integers(table[TIME])), quality)
     if CONSENT in table.column_names:
-        table = _without(table, {Left.NO_CONSENT: ~truths(table[CONSENT])}, quality)
+        table = without(table, {Left.NO_CONSENT: ~truths(table[CONSENT])}, quality)
     if selection.suppressed is not None:
-        table = _without(table, {Left.SUPPRESSED: selection.suppressed.among(table[ENTITY])}, quality)
+        table = without(table, {Left.SUPPRESSED: selection.suppressed.among(table[ENTITY])}, quality)
     refuse_foresight(table, file.name)
-    table = _without(table, {Left.UNLABELLED: nulls(table[LABEL])}, quality)
+    table = without(table, {Left.UNLABELLED: nulls(table[LABEL])}, quality)
     encoded = [_encoded(field, table[field.name], quality) for field in fields]
     invalid = np.zeros(table.num_rows, dtype=bool)
     for _, wrong in encoded:
         invalid |= wrong
     rows = np.column_stack([column for column, _ in encoded]) if fields else np.empty((table.num_rows, 0))
-    table = _without(table, {Left.INVALID: invalid}, quality)
+    table = without(table, {Left.INVALID: invalid}, quality)
     return rows[~invalid], truths(table[LABEL]), integers(table[TIME]), table[ENTITY].to_numpy(zero_copy_only=False)
 
 
-def _without(table: Any, reasons: dict[Left, Mask], quality: Quality) -> Any:
+def without(table: Any, reasons: dict[Left, Mask], quality: Quality) -> Any:
+    """The table without the rows that a reason concerns; each is counted under the first of its reasons."""
     gone = np.zeros(table.num_rows, dtype=bool)
     for reason, concerned in reasons.items():
         quality.left[reason] += int((concerned & ~gone).sum())

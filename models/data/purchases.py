@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from marquee.contract.manifest import NumberField
 from marquee.contract.training import TrainingError, TrainingFailureReason
 from models.data.cdnow import Purchases
-from models.data.examples import MOST_INVALID, Selection, integers, nulls, refuse_foresight, truths
+from models.data.examples import MOST_INVALID, Selection, integers, nulls, refuse_foresight, truths, without
 from models.data.quality import Complaint, Left, Quality
 from models.data.tables import CONSENT, ENTITY, TIME, File, read_files
 
@@ -70,13 +70,9 @@ def _taken(
     table = file.table.append_column("row", pa.array(np.arange(1, file.table.num_rows + 1)))
     quality.read += table.num_rows
     reasons = {Left.UNTIMED: nulls(table[TIME]), **selection.leave_out(integers(table[TIME]))}
-    gone = np.zeros(table.num_rows, dtype=bool)
     if selection.suppressed is not None:
         reasons[Left.SUPPRESSED] = selection.suppressed.among(table[ENTITY])
-    for reason, concerned in reasons.items():
-        quality.left[reason] += int((concerned & ~gone).sum())
-        gone |= concerned
-    table = table.filter(pa.array(~gone))
+    table = without(table, reasons, quality)
     refuses = ~truths(table[CONSENT]) if CONSENT in table.column_names else np.zeros(table.num_rows, dtype=bool)
     refuse_foresight(table.filter(pa.array(~refuses)), file.name)
     names = table[ENTITY].fill_null("").to_numpy(zero_copy_only=False).astype(str)
