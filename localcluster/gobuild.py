@@ -9,11 +9,12 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,6 +96,29 @@ def ensure(recipe: Recipe, build: Callable[[str, Path], None], stages: Stages) -
             _fill(folder, lambda draft: build(go, draft), {"module": wanted, "go": version})
             stages.say(f"{recipe.module.name}: built into {folder}")
     return folder
+
+
+def published(go: str, recipe: Recipe, module: str) -> Path:
+    """A module's own files, of the version that the recipe's go.mod comes to."""
+    return Path(json.loads(run([go, "mod", "download", "-json", module], cwd=recipe.module))["Dir"])
+
+
+def required_version(go_mod: str, module: str, *, where: Path) -> str:
+    """Version of a module that a go.mod requires, such as v2.19.0.
+
+    Raises:
+        BuildFailed: it requires no release; `where` is the file to repair.
+
+    """
+    found = re.search(rf"^(?:require)?\s*{re.escape(module)} (v\d+\.\d+\.\d+)\b", go_mod, re.MULTILINE)
+    if found is None:
+        raise BuildFailed(f"go.mod requires no release of {module}", fix=f"repair {where}")
+    return found.group(1)
+
+
+def joined(manifests: Iterable[Path]) -> str:
+    """YAML files as one."""
+    return "\n---\n".join(file.read_text().removeprefix("---\n") for file in manifests)
 
 
 def compile_programs(go: str, recipe: Recipe, arguments: Sequence[str | Path], stages: Stages) -> None:

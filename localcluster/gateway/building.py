@@ -4,7 +4,6 @@ Envoy is C++ that takes hours to build; the registry of Python packages has it a
 pin the hash. It needs a libc beside it, for which this machine's own is taken.
 """
 
-import json
 import re
 import shutil
 import sys
@@ -66,10 +65,7 @@ def images(programs: Path) -> tuple[ScratchImage, ScratchImage]:
 
 def controller_version(go_mod: str) -> str:
     """Version of Envoy Gateway that a go.mod requires, such as v1.8.0."""
-    found = re.search(rf"^(?:require)?\s*{re.escape(_CONTROLLER)} (v\d+\.\d+\.\d+)\b", go_mod, re.MULTILINE)
-    if found is None:
-        raise BuildFailed(f"go.mod requires no release of {_CONTROLLER}", fix=f"repair {MODULE / 'go.mod'}")
-    return found.group(1)
+    return gobuild.required_version(go_mod, _CONTROLLER, where=MODULE / "go.mod")
 
 
 def libraries_of(ldd: str) -> list[Path]:
@@ -108,8 +104,7 @@ def _copy_libraries(program: Path, folder: Path) -> None:
 
 
 def _published_crds(go: str) -> str:
-    answer = json.loads(run([go, "mod", "download", "-json", _GATEWAY_API], cwd=MODULE))
-    files = sorted(Path(answer["Dir"], "config/crd/standard").glob("*.yaml"))
+    files = sorted((gobuild.published(go, _RECIPE, _GATEWAY_API) / "config/crd/standard").glob("*.yaml"))
     return "\n---\n".join(_definitions(file.read_text() for file in files))
 
 

@@ -1,14 +1,11 @@
 """KEDA's two programs in the cache, with the kinds and the permissions that its module publishes."""
 
-import json
 import re
 import shutil
 from pathlib import Path
 
 from localcluster import gobuild
 from localcluster.archives import ScratchImage
-from localcluster.commands import run
-from localcluster.errors import BuildFailed
 from localcluster.gobuild import Recipe
 from localcluster.keda import source
 from localcluster.paths import PACKAGE
@@ -57,10 +54,7 @@ def images(programs: Path) -> list[ScratchImage]:
 
 def keda_version(go_mod: str) -> str:
     """Version of KEDA that a go.mod requires, such as v2.19.0."""
-    found = re.search(rf"^(?:require)?\s*{re.escape(_KEDA)} (v\d+\.\d+\.\d+)\b", go_mod, re.MULTILINE)
-    if found is None:
-        raise BuildFailed(f"go.mod requires no release of {_KEDA}", fix=f"repair {MODULE / 'go.mod'}")
-    return found.group(1)
+    return gobuild.required_version(go_mod, _KEDA, where=MODULE / "go.mod")
 
 
 def _slimmed(go: str, folder: Path, go_mod: str) -> Path:
@@ -76,9 +70,8 @@ def _slimmed(go: str, folder: Path, go_mod: str) -> Path:
 
 def _published(go: str, module: str = _KEDA) -> Path:
     """A module's own files, of the version that go.mod comes to."""
-    return Path(json.loads(run([go, "mod", "download", "-json", module], cwd=MODULE))["Dir"])
+    return gobuild.published(go, _RECIPE, module)
 
 
 def _published_crds(go: str) -> str:
-    files = sorted((_published(go) / "config/crd/bases").glob("*.yaml"))
-    return "\n---\n".join(file.read_text().removeprefix("---\n") for file in files)
+    return gobuild.joined(sorted((_published(go) / "config/crd/bases").glob("*.yaml")))

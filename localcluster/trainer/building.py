@@ -4,13 +4,10 @@ Kubeflow Trainer makes a JobSet of each TrainJob, so one is nothing without the 
 kustomize would put together; the names that it would give are given here.
 """
 
-import json
-import re
 from pathlib import Path
 
 from localcluster import gobuild
 from localcluster.archives import ScratchImage
-from localcluster.commands import run
 from localcluster.errors import BuildFailed
 from localcluster.gobuild import Recipe
 from localcluster.paths import PACKAGE
@@ -78,10 +75,7 @@ def images(programs: Path) -> list[ScratchImage]:
 
 def trainer_version(go_mod: str) -> str:
     """Version of Kubeflow Trainer that a go.mod requires, such as v2.2.0."""
-    found = re.search(rf"^(?:require)?\s*{re.escape(_TRAINER)} (v\d+\.\d+\.\d+)\b", go_mod, re.MULTILINE)
-    if found is None:
-        raise BuildFailed(f"go.mod requires no release of {_TRAINER}", fix=f"repair {MODULE / 'go.mod'}")
-    return found.group(1)
+    return gobuild.required_version(go_mod, _TRAINER, where=MODULE / "go.mod")
 
 
 def renamed(text: str, names: dict[str, str]) -> str:
@@ -100,16 +94,11 @@ def renamed(text: str, names: dict[str, str]) -> str:
 
 def _published(go: str) -> str:
     return "\n---\n".join(
-        renamed("\n---\n".join((_folder(go, module) / file).read_text() for file in files), names)
+        renamed("\n---\n".join((gobuild.published(go, _RECIPE, module) / file).read_text() for file in files), names)
         for module, (files, names) in _RENAMED.items()
     )
 
 
 def _published_crds(go: str) -> str:
-    files = [file for module, pattern in _CRDS.items() for file in sorted(_folder(go, module).glob(pattern))]
-    return "\n---\n".join(file.read_text().removeprefix("---\n") for file in files)
-
-
-def _folder(go: str, module: str) -> Path:
-    """A module's own files, of the version that go.mod comes to."""
-    return Path(json.loads(run([go, "mod", "download", "-json", module], cwd=MODULE))["Dir"])
+    folders = ((gobuild.published(go, _RECIPE, module), pattern) for module, pattern in _CRDS.items())
+    return gobuild.joined(file for folder, pattern in folders for file in sorted(folder.glob(pattern)))
