@@ -41,11 +41,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* The Secret with the token of those who may ask the operator what models have to do. */}}
 {{- define "marquee.demandSecret" -}}
-{{ include "marquee.fullname" . }}-demand
+{{ .Values.keda.tokenSecret | default (printf "%s-demand" (include "marquee.fullname" .)) }}
 {{- end -}}
 
 {{- define "marquee.demandAuthentication" -}}
-{{ include "marquee.demandSecret" . }}-{{ .Release.Namespace }}
+{{ include "marquee.fullname" . }}-demand-{{ .Release.Namespace }}
 {{- end -}}
 
 {{/* What the operator does in a namespace that it works in; docs/install.md says what each rule is for, and
