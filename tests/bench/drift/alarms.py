@@ -37,21 +37,17 @@ QUIET_DAYS: Final = 28
 PATIENCE_DAYS: Final = 30
 
 
-_SAMPLED: Final = 8
-
-
 @dataclass(frozen=True)
 class Year:
     """A simulated year without drift: so many days with a verdict."""
 
     retrains: int
-    sampled: Sample | None
-    """Of every eighth year."""
+    sampled: Sample
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What the product says of one day of a year, and of the weeks before it."""
+    """What the product says of one day of a year, and of the weeks before it: `historyWindows` days in all."""
 
     investigated: float
     """Share of the days whose verdict is `Investigate`."""
@@ -63,7 +59,7 @@ def quiet_year(seed: int, rows: int = ROWS) -> Year:
     """A baseline of four weeks, then a year of days; a retraining is a new revision, with a baseline of its own."""
     random = np.random.default_rng([1, seed, rows])
     counts = _quiet(random, DAYS_A_YEAR, rows)
-    sampled = None if seed % _SAMPLED else _sample(counts, int(random.integers(DRIFT.history_windows, DAYS_A_YEAR)))
+    sampled = _sample(counts, int(random.integers(DRIFT.history_windows, DAYS_A_YEAR)))
     retrains = 0
     while (alarm := first_retraining(counts)) is not None:
         retrains += 1
