@@ -26,9 +26,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
-from marquee.evidence.drift.binning import groups_of, merged
+from marquee.evidence.drift.binning import MINIMUM_EXPECTED, groups_of, merged
 from marquee.evidence.drift.counting import Histogram, total
 from marquee.evidence.drift.distributions import chi_square_quantile, chi_square_tail, student_tail
 
@@ -43,6 +44,8 @@ _SEVEN: Final = (
     (3.750439717725742, 0.0005482688559722178),
 )
 """Nodes and weights of Gauss-Hermite quadrature for a standard normal variable."""
+_FEWEST: Final = 0.1
+"""Of the median's rows: a window of fewer tells little of how days waver, and would have all bins merged for its sake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,16 @@ def wavering_of(baseline: Mapping[str, Sequence[Histogram]]) -> Wavering:
     The chi-square of homogeneity of a label's windows of n_w rows expects ``k (W-1) + tau (N - sum n_w^2 / N)``; all
     labels together give tau. Days count by their rows in it, so its degrees of freedom are those of a quadratic form
     with these weights (Satterthwaite, Biometrics Bulletin 2, 1946); with as many rows in all: windows less labels.
+    Windows of less than a tenth of the median's rows are left out.
 
     Raises:
         CountsError: they were not counted over the same bins.
 
     """
-    filled = {label: [each for each in found if each.valid] for label, found in sorted(baseline.items())}
-    labels = [found for found in filled.values() if len(found) > 1]
+    sizes = [each.valid for found in baseline.values() for each in found if each.valid]
+    fewest = max(_FEWEST * median(sizes), MINIMUM_EXPECTED) if sizes else math.inf
+    telling = [[each for each in found if each.valid >= fewest] for _, found in sorted(baseline.items())]
+    labels = [found for found in telling if len(found) > 1]
     if not labels:
         return NOTHING_KNOWN
     everything = total(each for found in labels for each in found)

@@ -86,6 +86,20 @@ def test_windows_of_few_rows_tell_less_of_days() -> None:
     assert 3 < mixed.degrees < 5
 
 
+@pytest.mark.parametrize("rows", [0, 1, 4, 7, 900])
+def test_a_window_of_a_few_rows_blurs_nothing(rows: int) -> None:
+    """A day on which a feature was hardly ever sent: the others' bins stay, and so does what they tell."""
+    windows = drawn(np.random.default_rng(5), 10_000, np.array([0, 0.05, -0.05, 0.02]))
+    assert wavering_of({"a": [*windows, normal(rows)]}) == wavering_of({"a": windows})
+
+
+def test_windows_of_hardly_any_rows_tell_nothing() -> None:
+    """No bin has enough rows, so nothing can be compared either."""
+    few = [Histogram((2, 1)), Histogram((3, 0))]
+    assert wavering_of({"a": few}) == NOTHING_KNOWN
+    assert compare(few[0], few, wavering_of({"a": few})).p_value == 1
+
+
 def test_nothing_is_known_of_days_where_no_label_has_two_windows() -> None:
     """Nor where they have no rows, or one bin: then rows are all there is."""
     one = normal(1_000)
