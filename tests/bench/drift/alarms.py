@@ -6,13 +6,16 @@ last `historyWindows`, from the beginning.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from scipy.stats import chi2
 
+from marquee.cli.drift_evidence import evidence_of
 from marquee.contract.drift import DriftReply, DriftWindow
+from marquee.evidence.drift.replay_offline import verdicts
 from marquee.judging.drifting import DriftState, DriftVerdict, judge_drift
 from tests.bench.drift.feeds import (
     BASELINE,
@@ -106,6 +109,17 @@ def judged(counts: Counts, day: int) -> DriftVerdict:
         windows=tuple(told[BASELINE:]),
     )
     return judge_drift(reply, DRIFT)
+
+
+def told_otherwise(seed: int, shift: float) -> tuple[int, int]:
+    """Windows with a verdict, of which half have a shift, and those of which the offline script says another one."""
+    random = np.random.default_rng([5, seed])
+    means = means_of(random, range(BASELINE + DRIFT.history_windows))
+    means[BASELINE + DRIFT.history_windows // 2 :, :SHIFTED] += shift
+    verdict = judged(drawn(random, means), DRIFT.history_windows - 1)
+    again = verdicts(json.loads(evidence_of("bench/model", "model-v1", verdict, DRIFT)))
+    product = [each.tier.value for each in verdict.assessments]
+    return len(product), sum(one != other for one, other in zip(product, again, strict=True))
 
 
 def upper95(events: int, years: int) -> float:

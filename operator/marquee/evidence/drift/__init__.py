@@ -19,5 +19,6 @@ rest of `marquee.evidence`.
 ``baselines``      which windows a window is compared with
 ``settings``       thresholds, with reasons
 ``verdict``        the verdict as data: first matching row wins
+``replay_offline`` all of it once more, as a script that shares no line with the others
 =================  ==========================================================================
 """

@@ -45,7 +45,7 @@ _SEVEN: Final = (
 )
 """Nodes and weights of Gauss-Hermite quadrature for a standard normal variable."""
 _FEWEST: Final = 0.1
-"""Of the median's rows: a window of fewer tells little of how days waver, and would have all bins merged for its sake."""
+"""Of the median's rows: a window of fewer tells little of days, and would have all bins merged for its sake."""
 
 
 @dataclass(frozen=True, slots=True)
