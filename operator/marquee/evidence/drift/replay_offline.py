@@ -1,4 +1,4 @@
-"""Compute verdicts on drift again, from integers alone: ``python3 replay_offline.py evidence.json``.
+"""Compute verdicts on drift again, from integers alone: ``python3 replay_offline.py < evidence.json``.
 
 For whoever does not want to trust Marquee: one file, the standard library, nothing of ours. It is written from
 docs/drift.md and shares no line with what the operator runs. ``evidence.json`` is what ``kubectl marquee drift NAME -o
@@ -12,7 +12,6 @@ import math
 import sys
 from collections import defaultdict
 from itertools import pairwise
-from pathlib import Path
 from statistics import NormalDist, median
 from typing import Any
 
@@ -276,9 +275,9 @@ def judge(
     return "InsufficientData" if all(noise > floor for _, _, noise in compared.values()) else "Stable"
 
 
-def main(path: str) -> int:
+def main() -> int:
     """Print each window's verdict, as told and as it follows."""
-    evidence = json.loads(Path(path).read_text(encoding="utf-8"))
+    evidence = json.load(sys.stdin)
     wrong = 0
     for window, found in zip(evidence["windows"], verdicts(evidence), strict=True):
         agrees = window["verdict"] == found
@@ -289,4 +288,4 @@ def main(path: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main())
