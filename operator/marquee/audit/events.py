@@ -222,6 +222,36 @@ class KillSwitchTurned(Event):
     code: Text = Field(default="", description="version of the operator")
 
 
+class FreezeTold(AuditModel):
+    """One PromotionFreeze; days as its spec has them."""
+
+    namespace: Annotated[str, StringConstraints(max_length=63)]
+    name: Annotated[str, StringConstraints(max_length=253)]
+    uid: Annotated[str, StringConstraints(max_length=64)] = ""
+    first: Annotated[str, StringConstraints(max_length=10)] = Field(default="", description="empty: from now on")
+    last: Annotated[str, StringConstraints(max_length=10)] = Field(default="", description="empty: without an end")
+    time_zone: Annotated[str, StringConstraints(max_length=64)] = Field(
+        default="", description="empty: the operator cannot read it, and it holds"
+    )
+    reason: Annotated[str, StringConstraints(max_length=128)] = ""
+    by: Annotated[str, StringConstraints(max_length=253)] = Field(
+        default="", description="who has changed it last, as authenticated at admission; empty where nobody says"
+    )
+
+
+class FreezesChanged(Event):
+    """Which PromotionFreezes there are from here on, all of them, whenever that becomes another list.
+
+    Numbered for ``NAMESPACE/.freezes``, where NAMESPACE is the operator's own: those in it are over all models. Nothing
+    waits for the entry: a freeze holds from when it is seen.
+    """
+
+    KIND = "freezes-changed/v1"
+    freezes: tuple[FreezeTold, ...] = Field(default=(), max_length=40)
+    more: int = Field(default=0, ge=0, description="so many others are not listed")
+    code: Text = Field(default="", description="version of the operator")
+
+
 class SubjectErased(Event):
     """The key of a data subject is destroyed next, by the ledger; old proofs still verify."""
 
@@ -242,7 +272,7 @@ EVENTS: Final[dict[str, type[Event]]] = {
     PREDICATES + kind.KIND: kind
     for kind in (
         ApprovalChanged, RolloutStepped, TrafficChanging, DriftJudged, RetrainingChanged, KillSwitchTurned,
-        SubjectErased, KeyRotated,
+        FreezesChanged, SubjectErased, KeyRotated,
     )
 }  # fmt: skip
 

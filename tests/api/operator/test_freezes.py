@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
 from marquee.contract.holding import ANNOTATION_FREEZE, Hold
+from tests.api.operator.conftest import new_team
 from tests.api.operator.team import QUICK, Team
+from tests.support.apiserver import Answer
+from tests.support.kinds import collection
+
+HOME = "default"
+"""The operator's own namespace, as `OperatorProcess` has it."""
 
 FOR_EVER = {"freezes": [{"first": "2000-01-01", "last": "2999-12-31", "reason": "sale"}]}
 
@@ -28,3 +39,76 @@ def test_a_revision_waits_for_the_calendar_and_for_people(team: Team) -> None:
     assert team.receives("lead") == "lead-v1"
     say(team, Hold(on=False, by="anna"))
     team.serves("lead", "lead-v2")
+
+
+def freeze(team: Team, namespace: str, name: str, *, user: str = "", **spec: Any) -> Answer:
+    """Somebody freezes a namespace, or all of them."""
+    body = {
+        "apiVersion": "marquee.dev/v1alpha1",
+        "kind": "PromotionFreeze",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": spec,
+    }
+    return team.cluster.server.send("POST", collection("PromotionFreeze", namespace), body, user=user)
+
+
+def thaw(team: Team, namespace: str, name: str) -> Answer:
+    """And deletes that."""
+    return team.cluster.server.send("DELETE", f"{collection('PromotionFreeze', namespace)}/{name}")
+
+
+@pytest.fixture
+def waiting(team: Team) -> Team:
+    """A model that serves."""
+    team.revision("lead-v1")
+    team.revision("lead-v2", digest="sha256:" + "2" * 64)
+    team.model("lead", "lead-v1")
+    team.serves("lead", "lead-v1")
+    return team
+
+
+@pytest.fixture
+def frozen_everywhere(waiting: Team) -> Iterator[str]:
+    """A freeze of all models, as long as the test lasts or until it is deleted."""
+    assert freeze(waiting, HOME, "peak", reason="peak season", last="2999-12-31").accepted
+    yield "peak"
+    thaw(waiting, HOME, "peak")
+
+
+def test_one_object_freezes_all_models(waiting: Team, frozen_everywhere: str) -> None:
+    """A model's first revision serves, the next one waits, in any namespace; deleted, it goes on at once."""
+    other = new_team(waiting.cluster)
+    other.revision("churn-v1")
+    other.model("churn", "churn-v1")
+    other.serves("churn", "churn-v1")
+    waiting.model("lead", "lead-v2")
+    waiting.wait(lambda: waiting.condition("lead").get("reason") == "Frozen", "it waits")
+    message = "revision lead-v2 waits: PromotionFreeze default/peak: peak season, until 3000-01-01 00:00 UTC"
+    assert waiting.condition("lead")["message"] == message
+    assert waiting.receives("lead") == "lead-v1"
+    assert thaw(waiting, HOME, frozen_everywhere).accepted
+    waiting.serves("lead", "lead-v2")
+
+
+def test_a_namespaces_freeze_is_its_own(waiting: Team) -> None:
+    """A freeze beside other models holds nothing here; one beside this model does, until its last day is past."""
+    other = new_team(waiting.cluster)
+    assert freeze(waiting, other.namespace, "audit").accepted
+    assert freeze(waiting, waiting.namespace, "audit", reason="audit").accepted
+    waiting.model("lead", "lead-v2")
+    waiting.wait(lambda: "/audit: audit" in waiting.condition("lead").get("message", ""), "it waits")
+    waiting.edit("PromotionFreeze", "audit", {"spec": {"last": "2026-01-01"}})
+    waiting.serves("lead", "lead-v2")
+
+
+def test_a_freeze_that_nobody_could_follow_is_refused(team: Team) -> None:
+    """The API server says what is wrong: days that never come, no day, a zone that it does not know."""
+    refusals = {
+        freeze(team, HOME, "bad", first="2026-12-02", last="2026-11-20").message: "spec.last: Invalid value: ",
+        freeze(team, HOME, "bad", first="20 Nov").message: "spec.first",
+        freeze(team, HOME, "bad", timeZone="Europe/Berlinn").message: "unknown time zone Europe/Berlinn",
+        freeze(team, HOME, "bad", timeZone="Local").message: "must be a name of the IANA time zone database",
+    }
+    assert len(refusals) == 4
+    for message, words in refusals.items():
+        assert words in message

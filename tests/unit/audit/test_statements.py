@@ -41,6 +41,9 @@ EXAMPLES: list[Event] = [
     ),
     events.RetrainingChanged(actor="operator", run="r1", change="GateRefused"),
     events.KillSwitchTurned(actor="anna", engaged=True, late=True, halt_milliseconds=1200),
+    events.FreezesChanged(
+        actor="operator", freezes=(events.FreezeTold(namespace="marquee-system", name="peak", time_zone="UTC"),)
+    ),
     events.SubjectErased(actor="anna", commitment=f"hmac-sha256:{DIGEST}"),
     events.KeyRotated(actor="marquee", retired="a", successor="b"),
 ]
