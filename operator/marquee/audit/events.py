@@ -153,13 +153,6 @@ class RolloutStepped(Event):
     acted: AwareDatetime | None = Field(default=None, description="of a late one: when it was acted upon")
 
 
-class TrafficChanging(Event):
-    """Weights that are written next: the entry comes before the act."""
-
-    KIND = "traffic-changing/v1"
-    shares: tuple[Share, ...] = Field(min_length=1, max_length=16)
-
-
 class DriftJudged(Event):
     """The verdict on what a revision sees has become another; the digest of the window's counters is a subject."""
 
@@ -271,7 +264,7 @@ class KeyRotated(Event):
 EVENTS: Final[dict[str, type[Event]]] = {
     PREDICATES + kind.KIND: kind
     for kind in (
-        ApprovalChanged, RolloutStepped, TrafficChanging, DriftJudged, RetrainingChanged, KillSwitchTurned,
+        ApprovalChanged, RolloutStepped, DriftJudged, RetrainingChanged, KillSwitchTurned,
         FreezesChanged, SubjectErased, KeyRotated,
     )
 }  # fmt: skip
