@@ -134,6 +134,11 @@ class RolloutStepped(Event):
     before: tuple[Share, ...] = Field(default=(), max_length=16, description="who answers them until then")
     rule: Text = Field(default="", description="row of the state table, see docs/states.md")
     by: Text = Field(default="", description="person who asked for it, as the command's annotation says: unchecked")
+    editor: Text = Field(
+        default="",
+        description="who has changed the spec last in what approvals are about, as authenticated at admission; empty "
+        "where nobody says",
+    )
     plan: Text = Field(default="", description="digest of steps, analysis, assignment and slo")
     approvals: tuple[Text, ...] = Field(
         default=(), max_length=16, description="who has approved the revision, and by which ModelApproval"

@@ -166,7 +166,9 @@ def _decided(entry: Logged, screen: Screen) -> Iterator[str]:
 def _subjects(entry: Logged, screen: Screen) -> Iterator[str]:
     for subject in entry.statement.get("subject", ()):
         kind, _, name = str(subject["name"]).partition("/")
-        yield from screen.labelled(kind, f"{name} sha256:{subject['digest']['sha256'][:_DIGEST]}...")
+        editor = entry.predicate.get("editor") if kind == "spec" else None
+        by = f", changed last by {clean(str(editor))}" if editor else ""
+        yield from screen.labelled(kind, f"{name} sha256:{subject['digest']['sha256'][:_DIGEST]}...{by}")
     if entry.predicate.get("plan"):
         yield from screen.labelled("plan", str(entry.predicate["plan"]))
 

@@ -147,9 +147,10 @@ def test_privacy_officers_reach_the_ledger_and_nothing_else(values: dict[str, An
 
 
 def test_people_are_who_the_api_server_says() -> None:
-    """Two policies, each in force; off where somebody else sees to that."""
+    """Three policies, each in force; off where somebody else sees to that."""
     kinds = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
     policies, bindings = (chart.of_kind(chart.render(), kind) for kind in kinds)
+    assert len(policies) == 3
     assert {body["metadata"]["name"] for body in policies} == {body["spec"]["policyName"] for body in bindings}
     assert all(body["spec"]["failurePolicy"] == "Fail" for body in policies)
     assert all(body["spec"]["validationActions"] == ["Deny"] for body in bindings)
