@@ -54,4 +54,5 @@ TimeZone = Annotated[
     ),
 ]
 """The API server looks it up: CEL's ``getFullYear`` fails for a zone that its database does not have, and its words
-name the zone. ``Local`` is a zone for Go alone: the server's own."""
+name the zone. It has a database for CronJobs, whatever its image has. ``Local`` is a zone for Go alone: the server's
+own."""
