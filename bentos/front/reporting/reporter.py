@@ -20,6 +20,8 @@ from bentos.front.drift.binning import Bins
 from bentos.front.drift.gathering import Gathering, Sheaf
 from bentos.front.drift.pushing import Pushing
 from bentos.front.privacy.decisions import DecisionLog, Decisions, Form
+from bentos.front.privacy.forgetting import Forgetting
+from bentos.front.privacy.suppressions import Suppressions
 from bentos.front.reporting.batches import pack
 from bentos.front.reporting.counting import Counting, Tally
 from bentos.front.reporting.delivery import Delivery, Sender
@@ -73,11 +75,13 @@ class Reporter:
         self.counting = Counting(statistics, self._hand_over, slow_milliseconds=slow_milliseconds)
         self._model = model
         self._sender = sender
+        self._store = store
         self._delivery = Delivery(sender, store, statistics, on_loss=self._note_loss)
         self._lost = False
         self._handed_over: SimpleQueue[_Handed] = SimpleQueue()
         self._gathering: Gathering | None = None
         self._decisions: DecisionLog | None = None
+        self._forgetting: Forgetting | None = None
         self._pushing: Pushing | None = None
         self._deadline: float | None = None
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
@@ -114,8 +118,9 @@ class Reporter:
         self._gathering = Gathering(bins, schema, self.statistics, self._hand_over)
         return self._gathering
 
-    def keep(self, form: Form) -> DecisionLog:
-        """Keep decisions of this form from now on."""
+    def keep(self, form: Form, suppressions: Suppressions | None) -> DecisionLog:
+        """Keep decisions of this form from now on, and none of these subjects."""
+        self._forgetting = Forgetting(suppressions, self._store, self.statistics) if suppressions is not None else None
         self._decisions = DecisionLog(form, self.statistics, self._hand_over)
         return self._decisions
 
@@ -164,6 +169,8 @@ class Reporter:
         while self._deadline is None or (not self._delivery.idle and time.monotonic() < self._deadline):
             try:
                 self._collect()
+                if self._forgetting is not None:
+                    self._forgetting.look()
                 if self._pushing is not None:
                     self._delivery.add(self._pushing.due())
                 self._delivery.deliver_one()
@@ -194,7 +201,8 @@ class Reporter:
                 self._pushing.add(handed)
             return
         if isinstance(handed, Decisions):
-            self._delivery.add(handed.batches())
+            kept = self._forgetting.kept if self._forgetting is not None else lambda batch: batch
+            self._delivery.add(filter(None, map(kept, handed.batches())))
             return
         if not isinstance(handed, _Leave):
             self._delivery.add(pack(self._model, handed))

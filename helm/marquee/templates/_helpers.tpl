@@ -52,7 +52,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
      tests/api/helm/test_rbac.py fails for one that is missing and for one that nothing uses. */}}
 {{- define "marquee.operatorRules" -}}
 - apiGroups: [marquee.dev]
-  resources: [marketingmodels, modelapprovals]
+  resources: [marketingmodels, modelapprovals, promotionfreezes]
   verbs: [list, watch]
 - apiGroups: [marquee.dev]
   resources: [modelrevisions]

@@ -38,7 +38,11 @@ class Sample:
 
 def kind_of(name: str) -> str:
     """The kind of a sample, by its file's name."""
-    kinds = {"modelrevision": "ModelRevision", "modelapproval": "ModelApproval"}
+    kinds = {
+        "modelrevision": "ModelRevision",
+        "modelapproval": "ModelApproval",
+        "promotionfreeze": "PromotionFreeze",
+    }
     return kinds.get(name.partition("-")[0], "MarketingModel")
 
 

@@ -216,12 +216,16 @@ def test_through_the_api_servers_proxy(
 ) -> None:
     """Without an address the ledger's Service is asked, as kubectl may; the namespace is the context's."""
     page = httpx.get(f"{ledger.url}/v1/audit/models/crm/churn?limit=100", trust_env=False).text
-    kubectl.answers(answer("crm"), answer(page))
+    kubectl.answers(answer("crm"), answer(page), answer('{"size": 4, "entries": []}'))
     assert main(["why", "churn"]) == Exit.DONE
     assert capsys.readouterr().out.startswith("crm/churn now: churn-2 100 %\n")
-    path = "/api/v1/namespaces/marquee-system/services/marquee-ledger:8090/proxy/v1/audit/models/crm/churn?limit=100"
-    assert [call[:3] for call in kubectl.calls] == [["config", "view", "--minify"], ["get", "--raw", path]]
-    kubectl.answers(answer("crm"), answer("crm"), refusal("Forbidden", "may not get services/proxy"))
+    path = "/api/v1/namespaces/marquee-system/services/marquee-ledger:8090/proxy/v1/audit/models"
+    assert [call[:3] for call in kubectl.calls] == [
+        ["config", "view", "--minify"],
+        ["get", "--raw", f"{path}/crm/churn?limit=100"],
+        ["get", "--raw", f"{path}/test/.freezes?limit=100"],
+    ]
+    kubectl.answers(answer(), answer(), answer(), refusal("Forbidden", "may not get services/proxy"))
     assert main(["audit", "tail", "churn", "-n", "crm", "--ledger", "other/book"]) == Exit.FAILED
     assert "may not get services/proxy" in capsys.readouterr().err
 

@@ -18,7 +18,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from marquee import VERSION
-from marquee.audit.events import RetrainingChanged, RolloutStepped, Share, Stamp, Subject, TrafficChanging
+from marquee.audit.events import KeyRotated, RetrainingChanged, RolloutStepped, Share, Stamp, Subject
 from marquee.audit.keys import PrivateKey, Use
 from marquee.audit.statements import Statement, read_entry, write_entry
 from marquee.audit.verify_offline import verify
@@ -202,7 +202,7 @@ async def test_an_entry_that_is_too_large_is_no_reason_to_act(hand: Callable[[],
 
 async def test_other_kinds_of_entries_are_in_nobodys_way(ledger: Ledger, hand: Callable[[], DecisionLog]) -> None:
     """What somebody else has entered about the model is followed, and is no decision of ours."""
-    event = TrafficChanging(actor="x", shares=(Share(revision="lead-v1", permille=1000),))
+    event = KeyRotated(actor="x", retired="a", successor="b")
     stamp = Stamp(model="growth/lead", sequence=1, time=NOW, author=AUTHOR.key.public.text)
     log = hand()
     await log.client.append_entry(write_entry(Statement(stamp, event, (SUBJECT,)), [AUTHOR.key]))
