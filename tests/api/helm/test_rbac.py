@@ -8,17 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pytest
-import yaml
 
 from localcluster import keda, trainer
 from localcluster.errors import CommandFailed
 from localcluster.gateway import crds
-from localcluster.stages import Stages
 from tests.api.helm.installation import install, operator_process
 from tests.api.helm.life import Life
 from tests.api.helm.permissions import Access, Request, granted, requests_of
 from tests.api.operator.team import Team
 from tests.support import chart
+from tests.support.crds.installing import kinds_of
 from tests.support.simulation import SimulatedCluster, simulated_cluster
 
 UNUSED_ON_PURPOSE: Final = {
@@ -60,9 +59,7 @@ MODES: Final = (
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
     """A cluster with simulated nodes, an audit log, and kinds: ours, the Gateway API's, KEDA's, Kubeflow Trainer's."""
-    texts = (crds(Stages(quiet=True)), keda.crds(Stages(quiet=True)), trainer.crds(Stages(quiet=True)))
-    kinds = [kind for text in texts for kind in yaml.safe_load_all(text)]
-    with simulated_cluster(tmp_path_factory.mktemp("rbac"), kinds) as cluster:
+    with simulated_cluster(tmp_path_factory.mktemp("rbac"), kinds_of(crds, keda.crds, trainer.crds)) as cluster:
         yield cluster
 
 

@@ -6,11 +6,10 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-import yaml
 
 from localcluster import trainer
-from localcluster.stages import Stages
 from tests.api.operator.team import QUICK, Team
+from tests.support.crds.installing import kinds_of
 from tests.support.kinds import Object, collection
 from tests.support.operator import OperatorProcess
 from tests.support.retraining import SPEC, a_result, ended
@@ -24,7 +23,7 @@ CONDITION = "RetrainingUpToDate"
 def equipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
     """One that has Kubeflow Trainer's kinds, and an operator."""
     folder = tmp_path_factory.mktemp("trainer")
-    kinds = list(yaml.safe_load_all(trainer.crds(Stages(quiet=True))))
+    kinds = kinds_of(trainer.crds)
     with (
         simulated_cluster(folder / "cluster", kinds) as cluster,
         OperatorProcess(cluster.plane.kubeconfig, folder / "operator.log"),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+import yaml
+
+from localcluster.stages import Stages
 from marquee.api.crds import all_crds
 from tests.support.apiserver import ApiServer
 
@@ -13,6 +16,12 @@ _ESTABLISHED_SECONDS: Final = 120.0
 """Large schemas take the server a while, and cores may be busy with other tests."""
 CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 """URL path of all CustomResourceDefinitions."""
+
+
+def kinds_of(*published: Callable[[Stages], str]) -> list[dict[str, Any]]:
+    """The CRDs that come with parts of the local cluster; PyYAML's own loader would read the largest for seconds."""
+    texts = [text(Stages(quiet=True)) for text in published]
+    return [body for text in texts for body in yaml.load_all(text, Loader=yaml.CSafeLoader) if body]
 
 
 def install_crds(client: ApiServer) -> None:
