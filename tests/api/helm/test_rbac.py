@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -63,12 +64,21 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedClu
         yield cluster
 
 
-@pytest.fixture(scope="module", params=MODES, ids=lambda mode: mode.name)
-def record(
-    request: pytest.FixtureRequest, simulated: SimulatedCluster, tmp_path_factory: pytest.TempPathFactory
-) -> Record:
+@pytest.fixture(scope="module")
+def recorded(simulated: SimulatedCluster, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Record]:
+    """Each mode's record, made once, in whatever order tests ask for them."""
+    return functools.cache(lambda name: recording(name, simulated, tmp_path_factory))
+
+
+@pytest.fixture(params=MODES, ids=lambda mode: mode.name)
+def record(request: pytest.FixtureRequest, recorded: Callable[[str], Record]) -> Record:
+    """Of one mode."""
+    return recorded(request.param.name)
+
+
+def recording(name: str, simulated: SimulatedCluster, tmp_path_factory: pytest.TempPathFactory) -> Record:
     """A leader and a standby run through a model's life as the chart's ServiceAccount."""
-    mode: Mode = request.param
+    mode = next(mode for mode in MODES if mode.name == name)
     plane, workdir = simulated.plane, tmp_path_factory.mktemp(mode.name)
     for namespace in mode.watched:
         plane.kubectl("create", "namespace", namespace)
