@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
 
@@ -41,6 +43,9 @@ def team(equipped: SimulatedCluster) -> Team:
     retraining = SPEC | NODES | {"maxPerWeek": 14}
     team.model("lead", {"track": {"matchLabels": {"line": "main"}}}, rollout=QUICK, retraining=retraining)
     team.serves("lead", "lead-v1")
+    created = datetime.fromisoformat(team.the("ModelRevision", "lead-v1")["metadata"]["creationTimestamp"])
+    # they have whole seconds, and of two revisions of one second the name says which is newer
+    team.wait(lambda: time.time() >= created.timestamp() + 1, "the next second")
     return team
 
 
