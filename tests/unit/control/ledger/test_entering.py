@@ -51,7 +51,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 async def hand(ledger: Ledger) -> AsyncIterator[Callable[[], DecisionLog]]:
     """Operators, each with nothing in memory."""
     async with sessions() as session:
-        yield lambda: DecisionLog(LedgerClient(session, ledger.url, None, timeout_seconds=2), AUTHOR)
+        yield lambda: DecisionLog(LedgerClient(session, ledger.url, None, timeout_seconds=30), AUTHOR)
 
 
 @asynccontextmanager
@@ -159,7 +159,7 @@ async def test_a_log_that_is_away_is_an_error_and_remembered(tmp_path: Path) -> 
     settings = settings_of(tmp_path, **keeping_a_log(tmp_path))
     async with sessions() as session:
         with Ledger(settings) as ledger:
-            log = DecisionLog(LedgerClient(session, ledger.url, None, timeout_seconds=2), AUTHOR)
+            log = DecisionLog(LedgerClient(session, ledger.url, None, timeout_seconds=30), AUTHOR)
             await log.enter(KEY, [step(1)])
             port = ledger.running.port
         with pytest.raises(LedgerUnavailableError):
