@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-
-_FOLDER = Path(__file__).parent
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """After whoever shuffles."""
-    items.sort(key=lambda item: _FOLDER not in item.path.parents)
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/models/"))

@@ -9,8 +9,8 @@ from typing import Any, Final
 import yaml
 
 from localcluster.stages import Stages
-from marquee.api.crds import all_crds
 from tests.support.apiserver import ApiServer
+from tests.support.crds.generated import crds
 
 _ESTABLISHED_SECONDS: Final = 120.0
 """Large schemas take the server a while, and cores may be busy with other tests."""
@@ -26,7 +26,7 @@ def kinds_of(*published: Callable[[Stages], str]) -> list[dict[str, Any]]:
 
 def install_crds(client: ApiServer) -> None:
     """Create Marquee's kinds and wait until they are served."""
-    install(client, all_crds().values())
+    install(client, crds().values())
 
 
 def install(client: ApiServer, crds: Collection[Mapping[str, Any]]) -> None:
