@@ -7,16 +7,15 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-import yaml
 
 from localcluster import gateway, trainer
-from localcluster.stages import Stages
 from tests.crash.api import Api
 from tests.crash.bench import Bench
 from tests.crash.forking import ForkServer
 from tests.crash.gateway import Gateway
 from tests.crash.observatory import Observatory
 from tests.crash.succession import End, Succession, succeed
+from tests.support.crds.installing import kinds_of
 from tests.support.ledger import Ledger, keeping_a_log, settings_of
 from tests.support.simulation import SimulatedCluster, simulated_cluster
 
@@ -24,8 +23,7 @@ from tests.support.simulation import SimulatedCluster, simulated_cluster
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
     """The control plane, on which routes and TrainJobs are served too."""
-    kinds = [kind for crds in (gateway.crds, trainer.crds) for kind in yaml.safe_load_all(crds(Stages(quiet=True)))]
-    with simulated_cluster(tmp_path_factory.mktemp("crash"), kinds) as running:
+    with simulated_cluster(tmp_path_factory.mktemp("crash"), kinds_of(gateway.crds, trainer.crds)) as running:
         yield running
 
 

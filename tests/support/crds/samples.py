@@ -27,7 +27,7 @@ class Sample:
 
     def parsed(self) -> dict[str, Any]:
         """The last document: the object, or its update."""
-        body: dict[str, Any] = yaml.safe_load(self.documents[-1])
+        body: dict[str, Any] = yaml.load(self.documents[-1], Loader=yaml.CSafeLoader)
         return body
 
     def is_expected(self, message: str) -> bool:
