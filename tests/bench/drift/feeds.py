@@ -18,7 +18,7 @@ from marquee.contract.drift import SPECIALS
 from marquee.contract.manifest import NumericProfile, ReferenceProfile
 from marquee.evidence.drift.baselines import Baseline, baseline_of
 from marquee.evidence.drift.counting import Histogram, Window
-from marquee.judging.drifting import settings_of
+from marquee.judging.windows import settings_of
 
 FEATURES: Final = 60
 ROWS: Final = 20_000
