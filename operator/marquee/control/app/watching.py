@@ -17,7 +17,7 @@ from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
 from marquee.api.types import GROUP, VERSION
-from marquee.control.app.memoryless import NoDiffBase, NoProgress
+from marquee.control.app.memoryless import NoDiffBase, NoMemories, NoProgress
 from marquee.control.cluster.access import Access
 from marquee.control.cluster.errors import KindsUnknown
 from marquee.control.observe.resources import Resources
@@ -122,6 +122,7 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
         clusterwide=not namespaces,
         namespaces=namespaces,
         ready_flag=ready,
+        memories=NoMemories(),
         insights=insights,
     )
     tasks = {*spawned, asyncio.create_task(_until_kinds_are_missed(insights), name="kinds")}
