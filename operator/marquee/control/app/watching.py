@@ -27,9 +27,6 @@ SERVER_TIMEOUT_SECONDS = 300
 CLIENT_TIMEOUT_SECONDS = 310
 """Above the server's, so that it is the server that ends a quiet watch."""
 CONNECT_TIMEOUT_SECONDS = 10
-WORKER_IDLE_SECONDS = 0.5
-"""How long kopf's task for an object waits for its next event, with the last one in its hands. Default 5: as many
-models as change or are listed in that time would lie in memory whole."""
 
 
 def registry_of(resources: Resources, access: Access, on_change: Callable[[ModelKey], None]) -> kopf.OperatorRegistry:
@@ -104,7 +101,6 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
     """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
-    settings.queueing.idle_timeout = WORKER_IDLE_SECONDS
     settings.watching.server_timeout = SERVER_TIMEOUT_SECONDS
     settings.watching.client_timeout = CLIENT_TIMEOUT_SECONDS
     settings.watching.connect_timeout = CONNECT_TIMEOUT_SECONDS

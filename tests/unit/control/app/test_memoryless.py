@@ -26,8 +26,8 @@ async def test_no_object_is_remembered() -> None:
 async def test_memo_of_the_operator_is_handed_on() -> None:
     """What kopf gives to every handler is in each memory, although none stays."""
     memobase = kopf.Memo(source="operator")
-    memory = await NoMemories().recall(BODY, memobase=memobase)
-    assert memory.memo == memobase
+    memo: Any = (await NoMemories().recall(BODY, memobase=memobase)).memo
+    assert memo == memobase
 
 
 def test_kopf_takes_memories() -> None:
