@@ -6,13 +6,14 @@ import json
 
 import pytest
 
-from demo.target import Target, wait_for
+from demo.target import Target
 from localcluster.stages import Stages
 from marquee.judging.gating import Ruling
 from tests.support.closed_loop import ClosedLoop, Object
 from tests.support.place import Place
 from tests.support.retraining import TRAINER_LABEL
 from tests.support.seasons import SPRING
+from tests.support.waiting import wait_for
 
 ROWS = 2_000
 AT_FIRST_IN_VAIN = """
