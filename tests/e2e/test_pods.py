@@ -15,6 +15,7 @@ from tests.support.place import fresh_place
 from tests.support.ramp import ANALYSIS, GOOD, HARMFUL, MODEL, STABLE, STEPS, Rolling
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.first
 PODS = 2
 
 
