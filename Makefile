@@ -22,6 +22,8 @@ stage = @line=$$(printf '\033[1m[%5d s] %s\033[0m' $$(( $$(date +%s) - MARQUEE_S
 
 # A test process a core; each begins with its part of the random order and takes over from one that is behind.
 ON_EVERY_CORE := --numprocesses auto --dist worksteal
+# The operator's tests have a control plane of their own; the others share one. Both wait more than they compute.
+ON_TWO_SERVERS := --numprocesses 2
 # Many tests wait for real processes on whatever machine this is. One that fails is tried once more and the run's summary
 # shows how, so that it can be mended; what fails twice has failed, and so has a run with more than five of them.
 AGAIN := --reruns 1 --max-suite-reruns 5 --rerun-show-tracebacks
@@ -64,7 +66,7 @@ unit: $(VENV)/ready helm ## decisions and parts, no cluster
 
 api: $(VENV)/ready binaries helm ## rules and clients against a real API server
 	$(call stage,API tests)
-	@$(BIN)/pytest -q $(AGAIN) tests/api
+	@$(BIN)/pytest -q $(AGAIN) $(ON_TWO_SERVERS) tests/api
 
 crash: $(VENV)/ready binaries ## the operator killed before and after every write, the ledger killed under load
 	$(call stage,crash tests)

@@ -268,7 +268,7 @@ def _decisions(pod: _Pod, predictor: Predictor, explaining: Explaining | None) -
         return None
     explain = Reasons(explaining, asyncio.get_running_loop()) if explaining is not None else None
     form = Form(settings.model_path, settings.revision, settings.privacy, predictor.schema, predictor.outputs, explain)
-    return pod.reporter.keep(form)
+    return pod.reporter.keep(form, pod.guard.suppressions if pod.guard is not None else None)
 
 
 def _settle() -> None:

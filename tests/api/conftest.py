@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from localcluster import ControlPlane
 from tests.support.apiserver import ApiServer
 from tests.support.crds.installing import install_crds
 
 _numbers = itertools.count(1)
+
+
+class _ByServer(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests of one API server stay in one process: starting it again costs more than a second process saves."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        if not nodeid.startswith("tests/api/"):
+            return str(super()._split_scope(nodeid))
+        return "operator" if nodeid.startswith("tests/api/operator/") else "server"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByServer:
+    """Where several processes run these tests."""
+    return _ByServer(config, log)
 
 
 @pytest.fixture(scope="session")

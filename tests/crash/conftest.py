@@ -6,15 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
-import yaml
 
 from localcluster import gateway, trainer
-from localcluster.stages import Stages
 from tests.crash.api import Api
 from tests.crash.bench import Bench
 from tests.crash.forking import ForkServer
 from tests.crash.gateway import Gateway
 from tests.crash.observatory import Observatory
+from tests.support.crds.installing import kinds_of
 from tests.support.kinds import ROOTS
 from tests.support.ledger import Ledger, keeping_a_log, settings_of
 from tests.support.simulation import SimulatedCluster, simulated_cluster
@@ -28,9 +27,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
     """The control plane, on which routes and TrainJobs are served too."""
-    texts = [crds(Stages(quiet=True)) for crds in (gateway.crds, trainer.crds)]
-    kinds = [kind for text in texts for kind in yaml.load_all(text, Loader=yaml.CSafeLoader)]
-    looked_at = [kind for kind in kinds if kind["spec"]["names"]["kind"] in ROOTS]
+    published = kinds_of(gateway.crds, trainer.crds)
+    looked_at = [kind for kind in published if kind["spec"]["names"]["kind"] in ROOTS]
     with simulated_cluster(tmp_path_factory.mktemp("crash"), looked_at) as running:
         yield running
 

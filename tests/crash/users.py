@@ -8,13 +8,12 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-import httpx
-
 from marquee.contract.assignment import UNIT_HASH_BYTES
 from marquee.contract.cohort import Arm, Cohort
 from marquee.contract.exposures import ExposureBatch, ExposureGroup
 from tests.crash.routes import Split
 from tests.support.ledger import Sender
+from tests.support.plainhttp import http_client
 
 OUTCOME: Final = "conversion"
 USERS: Final = 400
@@ -54,7 +53,7 @@ def _come(ledger: str, model: str, split: Split, crowd: Crowd) -> None:
     units = {arm: secrets.token_bytes(UNIT_HASH_BYTES * count) for arm, count in _counts(canary)}
     cohorts = {arm: Cohort(split.rollout, split.step, arm) for arm in Arm}
     groups = tuple(ExposureGroup(cohorts[arm], units[arm]) for arm in Arm)
-    with httpx.Client(base_url=ledger, trust_env=False, timeout=20) as http:
+    with http_client(ledger, timeout=20) as http:
         sender = Sender(http, model)
         issuer, now = sender.issuer(), round(time.time() * 1_000)
         outcomes = [

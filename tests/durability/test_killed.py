@@ -22,6 +22,7 @@ from marquee.ledger.store.database import Database
 from marquee.ledger.store.reading import reading
 from tests.support.ledger import Ledger, LedgerProcess, Sender, ledger_process, master_keys, settings_of
 from tests.support.operator import free_port
+from tests.support.plainhttp import http_client
 from tests.support.postgres import Postgres
 
 MODEL = "growth/lead"
@@ -39,7 +40,7 @@ def send_until_killed(ledger: LedgerProcess, batches: Sequence[ExposureBatch], *
     lock = threading.Lock()
 
     def work() -> None:
-        with httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http:
+        with http_client(ledger.url, timeout=30) as http:
             sender = Sender(http, MODEL)
             while True:
                 with lock:
@@ -67,7 +68,7 @@ def send_until_killed(ledger: LedgerProcess, batches: Sequence[ExposureBatch], *
 def test_kill_in_the_middle_of_load_loses_nothing(empty_url: str, tmp_path: Path) -> None:
     """After SIGKILL every acknowledged batch is there; after sending all of them again each unit counts once."""
     settings = environment_of(tmp_path, empty_url)
-    with httpx.Client(trust_env=False) as http:
+    with http_client() as http:
         writer = Sender(http, MODEL)
     batches = [writer.batch([f"{number}-{unit}" for unit in range(5)]) for number in range(400)]
     with ledger_process(tmp_path, settings, port=free_port()) as ledger:
@@ -75,7 +76,7 @@ def test_kill_in_the_middle_of_load_loses_nothing(empty_url: str, tmp_path: Path
     assert 40 <= len(acknowledged) < len(batches)
     with (
         ledger_process(tmp_path, settings, port=free_port()) as ledger,
-        httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http,
+        http_client(ledger.url, timeout=30) as http,
     ):
         sender = Sender(http, MODEL)
         counted = sender.cohorts()[0, "canary"]["exposures"]
@@ -98,7 +99,7 @@ def test_torn_last_write_is_left_out(tail: bytes, tmp_path: Path) -> None:
     settings = environment_of(tmp_path, f"sqlite:///{path}")
     with (
         ledger_process(tmp_path, settings, port=free_port()) as ledger,
-        httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http,
+        http_client(ledger.url, timeout=30) as http,
     ):
         sender = Sender(http, MODEL)
         batches = [sender.batch([f"unit-{number}"]) for number in range(5)]
@@ -109,7 +110,7 @@ def test_torn_last_write_is_left_out(tail: bytes, tmp_path: Path) -> None:
         log.write(tail)
     with (
         Ledger(settings_of(tmp_path)) as ledger_again,
-        httpx.Client(base_url=ledger_again.url, trust_env=False, timeout=30) as http,
+        http_client(ledger_again.url, timeout=30) as http,
     ):
         sender = Sender(http, MODEL)
         assert [sender.expose(batch).json()["duplicate"] for batch in batches] == [True] * 5
@@ -124,7 +125,7 @@ def test_cut_off_commit_is_taken_again_once(tmp_path: Path) -> None:
     wal = path.with_name("ledger.db-wal")
     with (
         ledger_process(tmp_path, settings, port=free_port()) as ledger,
-        httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http,
+        http_client(ledger.url, timeout=30) as http,
     ):
         sender = Sender(http, MODEL)
         first, last = sender.batch(["ann"]), sender.batch(["bob"])
@@ -135,7 +136,7 @@ def test_cut_off_commit_is_taken_again_once(tmp_path: Path) -> None:
         log.truncate(wal.stat().st_size - 100)
     with (
         Ledger(settings_of(tmp_path)) as ledger_again,
-        httpx.Client(base_url=ledger_again.url, trust_env=False, timeout=30) as http,
+        http_client(ledger_again.url, timeout=30) as http,
     ):
         sender = Sender(http, MODEL)
         assert [sender.expose(batch).json()["duplicate"] for batch in (first, last, last)] == [True, False, True]
@@ -188,7 +189,7 @@ def test_full_disk_is_answered_and_nothing_is_half_written(tmp_path: Path, caplo
     caplog.set_level(logging.CRITICAL)
     with (
         Ledger(settings_of(tmp_path)) as ledger,
-        httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http,
+        http_client(ledger.url, timeout=30) as http,
     ):
         sender = Sender(http, MODEL)
         assert sender.expose(sender.batch(["ann"])).status_code == 200
@@ -217,7 +218,7 @@ def test_restart_of_postgresql_costs_a_retry(tmp_path: Path, caplog: pytest.LogC
     with (
         Postgres() as server,
         Ledger(settings_of(tmp_path, server.url)) as ledger,
-        httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http,
+        http_client(ledger.url, timeout=30) as http,
     ):
         sender = Sender(http, MODEL)
         assert sender.expose(sender.batch(["ann"])).status_code == 200

@@ -12,7 +12,12 @@ import httpx
 from localcluster import ControlPlane
 
 GROUP_PATH = "/apis/marquee.dev/v1alpha1"
-PLURALS = {"MarketingModel": "marketingmodels", "ModelRevision": "modelrevisions", "ModelApproval": "modelapprovals"}
+PLURALS = {
+    "MarketingModel": "marketingmodels",
+    "ModelRevision": "modelrevisions",
+    "ModelApproval": "modelapprovals",
+    "PromotionFreeze": "promotionfreezes",
+}
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,12 @@ ROOTS: Final = {
     "MarketingModel": (GROUP, "marketingmodels"),
     "ModelRevision": (GROUP, "modelrevisions"),
     "ModelApproval": (GROUP, "modelapprovals"),
+    "PromotionFreeze": (GROUP, "promotionfreezes"),
 }
 """Group and version, and the plural."""
 
 _NOT_EVERYWHERE: Final = {"HTTPRoute", "ScaledObject", "TrainJob", "TrainingRuntime"}
-_OWN: Final = {"MarketingModel", "ModelRevision", "ModelApproval"}
+_OWN: Final = {"MarketingModel", "ModelRevision", "ModelApproval", "PromotionFreeze"}
 CHILDREN: Final = tuple(kind for kind in ROOTS if kind not in {*_NOT_EVERYWHERE, *_OWN})
 """What must be gone when a model is; not every cluster serves routes, ScaledObjects and TrainJobs."""
 

@@ -28,6 +28,7 @@ from marquee.ledger.access.models import Models
 from marquee.ledger.access.senders import Authenticator
 from marquee.ledger.service import Running, running
 from marquee.ledger.settings import PREFIX, Settings
+from tests.support.plainhttp import http_client
 
 MASTER: Final = bytes(range(32))
 KEY_ID: Final = 7
@@ -167,7 +168,7 @@ def ledger_process(
 
 def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
-    with httpx.Client(trust_env=False, timeout=5) as http:
+    with http_client(timeout=5) as http:
         while time.monotonic() < deadline:
             assert process.poll() is None, log.read_text(encoding="utf-8")
             try:

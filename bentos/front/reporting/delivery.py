@@ -144,9 +144,10 @@ class Delivery:
 
     def _put_away(self) -> None:
         while self._fresh:
-            batch = self._fresh.popleft()
-            self._count_fresh(batch, -1)
-            if not self._store.append(batch) and batch.kind is Kind.EXPOSURES:
+            batch = self._fresh[0]  # writing takes time, in which others must not see `idle`
+            kept = self._store.append(batch)
+            self._count_fresh(self._fresh.popleft(), -1)
+            if not kept and batch.kind is Kind.EXPOSURES:
                 self._on_loss()
 
     def _count_fresh(self, batch: Batch, sign: int) -> None:

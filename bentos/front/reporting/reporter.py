@@ -20,6 +20,8 @@ from bentos.front.drift.binning import Bins
 from bentos.front.drift.gathering import Gathering, Sheaf
 from bentos.front.drift.pushing import Pushing
 from bentos.front.privacy.decisions import DecisionLog, Decisions, Form
+from bentos.front.privacy.forgetting import Forgetting
+from bentos.front.privacy.suppressions import Suppressions
 from bentos.front.reporting.batches import pack
 from bentos.front.reporting.counting import Counting, Tally
 from bentos.front.reporting.delivery import Delivery, Sender
@@ -73,25 +75,31 @@ class Reporter:
         self.counting = Counting(statistics, self._hand_over, slow_milliseconds=slow_milliseconds)
         self._model = model
         self._sender = sender
+        self._store = store
         self._delivery = Delivery(sender, store, statistics, on_loss=self._note_loss)
         self._lost = False
         self._handed_over: SimpleQueue[_Handed] = SimpleQueue()
+        self._put, self._taken = 0, 0
         self._gathering: Gathering | None = None
         self._decisions: DecisionLog | None = None
+        self._forgetting: Forgetting | None = None
         self._pushing: Pushing | None = None
         self._deadline: float | None = None
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
     @property
     def idle(self) -> bool:
-        """Whether everything that was counted has left."""
+        """Whether everything that was counted has left.
+
+        What the thread has out of the queue is in its hands until the delivery has it: an empty queue says nothing.
+        """
         counted = (
             self.counting.pending
             or (self._gathering is not None and self._gathering.pending)
             or (self._decisions is not None and self._decisions.pending)
         )
         waits = self._pushing is not None and self._pushing.pending
-        return not counted and not waits and self._handed_over.empty() and self._delivery.idle
+        return not counted and not waits and self._taken == self._put and self._delivery.idle
 
     def gather(self, manifest: Manifest, schema: Schema, revision: str) -> Gathering | None:
         """Count what a model sees from now on, and tell the ledger over which bins; None: its artifact has none."""
@@ -107,15 +115,16 @@ class Reporter:
         except Exception:
             log.exception("drift is not counted")
             return None
-        self._handed_over.put(Pushing(bins, model=self._model, revision=revision, report=report))
+        self._give(Pushing(bins, model=self._model, revision=revision, report=report))
         if not manifest.profile.counts_anything:
             log.info("the artifact has no reference profile: drift is not counted")
             return None
         self._gathering = Gathering(bins, schema, self.statistics, self._hand_over)
         return self._gathering
 
-    def keep(self, form: Form) -> DecisionLog:
-        """Keep decisions of this form from now on."""
+    def keep(self, form: Form, suppressions: Suppressions | None) -> DecisionLog:
+        """Keep decisions of this form from now on, and none of these subjects."""
+        self._forgetting = Forgetting(suppressions, self._store, self.statistics) if suppressions is not None else None
         self._decisions = DecisionLog(form, self.statistics, self._hand_over)
         return self._decisions
 
@@ -131,14 +140,14 @@ class Reporter:
             with suppress(asyncio.CancelledError):
                 await ticking
             self._hand_over()
-            self._handed_over.put(_Leave(time.monotonic() + LEAVING_SECONDS))
+            self._give(_Leave(time.monotonic() + LEAVING_SECONDS))
             await asyncio.to_thread(self._thread.join, LEAVING_SECONDS)
             if not self.idle:
                 log.warning("leaving with reports that the ledger has not taken; the spool: %s", self._in_words())
 
     def hurry(self) -> None:
         """The process drains: try more often."""
-        self._handed_over.put(_Leave(float("inf")))
+        self._give(_Leave(float("inf")))
 
     async def _tick(self) -> None:
         while True:
@@ -150,12 +159,17 @@ class Reporter:
             self._lost = False
             self.counting.forget()
         if self.counting.pending and self._handed_over.qsize() < _MAX_HANDED_OVER:
-            self._handed_over.put(self.counting.take())
+            self._give(self.counting.take())
         if self._gathering is not None and self._gathering.pending and self._handed_over.qsize() < _MAX_HANDED_OVER:
             for sheaf in self._gathering.take():
-                self._handed_over.put(sheaf)
+                self._give(sheaf)
         if self._decisions is not None and self._decisions.pending and self._handed_over.qsize() < _MAX_HANDED_OVER:
-            self._handed_over.put(self._decisions.take())
+            self._give(self._decisions.take())
+
+    def _give(self, handed: _Handed) -> None:
+        """To the thread; for the event loop alone, as `_put` is."""
+        self._put += 1
+        self._handed_over.put(handed)
 
     def _note_loss(self) -> None:
         self._lost = True
@@ -164,6 +178,8 @@ class Reporter:
         while self._deadline is None or (not self._delivery.idle and time.monotonic() < self._deadline):
             try:
                 self._collect()
+                if self._forgetting is not None:
+                    self._forgetting.look()
                 if self._pushing is not None:
                     self._delivery.add(self._pushing.due())
                 self._delivery.deliver_one()
@@ -179,7 +195,10 @@ class Reporter:
         try:
             handed = self._handed_over.get(timeout=pause)
             while True:
-                self._take_over(handed)
+                try:
+                    self._take_over(handed)
+                finally:
+                    self._taken += 1
                 handed = self._handed_over.get_nowait()
         except Empty:
             pass
@@ -194,7 +213,8 @@ class Reporter:
                 self._pushing.add(handed)
             return
         if isinstance(handed, Decisions):
-            self._delivery.add(handed.batches())
+            kept = self._forgetting.kept if self._forgetting is not None else lambda batch: batch
+            self._delivery.add(filter(None, map(kept, handed.batches())))
             return
         if not isinstance(handed, _Leave):
             self._delivery.add(pack(self._model, handed))

@@ -13,6 +13,7 @@ import re
 import time
 import zlib
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -29,6 +30,10 @@ _NAME: Final = re.compile(rf"(\d{{20}})-(\d{{1,12}})\.({'|'.join(Kind)})")
 _UNFINISHED: Final = ".part"
 
 
+Change = Callable[[Batch], Batch | None]
+"""What becomes of a batch: the very same one, another of the same kind, or none."""
+
+
 class Store(Protocol):
     """A queue of batches with a bound. One thread changes it; others may ask for its length."""
 
@@ -42,6 +47,9 @@ class Store(Protocol):
 
     def remove_oldest(self) -> None:
         """Forget the batch that `oldest` gave."""
+
+    def rewrite(self, kind: Kind, change: Change) -> None:
+        """Put what a change makes of each batch of a kind in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +122,43 @@ class Spool:
     def remove_oldest(self) -> None:
         """Delete the oldest file."""
         entry = self._entries.popleft()
-        self._statistics.spool_bytes -= entry.size
-        self._statistics.spool_batches -= 1
+        self._leave(entry)
+        _remove(entry.path)
+
+    def rewrite(self, kind: Kind, change: Change) -> None:
+        """The new file is there before the old one goes: after a kill between the two both are sent, by one id."""
+        entries, self._entries = self._entries, deque()
+        for entry in entries:
+            body = _read(entry.path) if entry.kind is kind else None
+            before = Batch(kind, body, entry.records) if body is not None else None
+            after = change(before) if before is not None else None
+            if before is None or after is before:
+                self._entries.append(entry)  # a torn one is passed over when its turn comes
+                continue
+            self._leave(entry)
+            if after is not None:
+                self._rewrite(entry, after)
+            _remove(entry.path)
+
+    def _rewrite(self, entry: _Entry, batch: Batch) -> None:
+        """In the entry's place. What cannot be written is lost, rather than that all of it stays."""
+        path = self._folder / f"{entry.path.name.partition('-')[0]}-{batch.records}.{batch.kind}"
         try:
-            entry.path.unlink(missing_ok=True)
-        except OSError as error:  # it may be sent again by the next process; the ledger knows its id
-            log.error("the spool's file %s cannot be removed: %s", entry.path.name, error)
+            _write(path, batch.body)
+        except OSError as error:
+            log.error("the spool cannot be written: %s", error)
+            self._statistics.drop(batch.kind, Reason.SPOOL_BROKEN, batch.records)
+            return
+        self._enter(_Entry(path, _blocks(_CHECKSUM_BYTES + len(batch.body)), batch.kind, batch.records))
 
     def _enter(self, entry: _Entry) -> None:
         self._entries.append(entry)
         self._statistics.spool_bytes += entry.size
         self._statistics.spool_batches += 1
+
+    def _leave(self, entry: _Entry) -> None:
+        self._statistics.spool_bytes -= entry.size
+        self._statistics.spool_batches -= 1
 
 
 class MemoryStore:
@@ -158,6 +192,13 @@ class MemoryStore:
         self._statistics.spool_bytes -= len(self._batches.popleft().body)
         self._statistics.spool_batches -= 1
 
+    def rewrite(self, kind: Kind, change: Change) -> None:
+        """In their places."""
+        changed = [change(batch) if batch.kind is kind else batch for batch in self._batches]
+        self._batches = deque(batch for batch in changed if batch is not None)
+        self._statistics.spool_bytes = sum(len(batch.body) for batch in self._batches)
+        self._statistics.spool_batches = len(self._batches)
+
 
 def _write(path: Path, body: bytes) -> None:
     unfinished = path.with_name(path.name + _UNFINISHED)
@@ -167,6 +208,13 @@ def _write(path: Path, body: bytes) -> None:
     except OSError:
         unfinished.unlink(missing_ok=True)
         raise
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:  # it may be sent again by the next process; the ledger knows its id
+        log.error("the spool's file %s cannot be removed: %s", path.name, error)
 
 
 def _read(path: Path) -> bytes | None:

@@ -29,6 +29,8 @@ class Reason(StrEnum):
     """The spool could not be written."""
     REFUSED = "refused"
     """The ledger says that sending them again cannot help."""
+    SUPPRESSED = "suppressed"
+    """They waited when the ledger said that nothing is to be kept of their subject."""
     TOO_MANY_COHORTS = "too-many-cohorts"
     """More cohorts within a second than any gateway stamps."""
 

@@ -41,18 +41,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{/* The Secret with the token of those who may ask the operator what models have to do. */}}
 {{- define "marquee.demandSecret" -}}
-{{ include "marquee.fullname" . }}-demand
+{{ .Values.keda.tokenSecret | default (printf "%s-demand" (include "marquee.fullname" .)) }}
 {{- end -}}
 
 {{- define "marquee.demandAuthentication" -}}
-{{ include "marquee.demandSecret" . }}-{{ .Release.Namespace }}
+{{ include "marquee.fullname" . }}-demand-{{ .Release.Namespace }}
 {{- end -}}
 
 {{/* What the operator does in a namespace that it works in; docs/install.md says what each rule is for, and
      tests/api/helm/test_rbac.py fails for one that is missing and for one that nothing uses. */}}
 {{- define "marquee.operatorRules" -}}
 - apiGroups: [marquee.dev]
-  resources: [marketingmodels, modelapprovals]
+  resources: [marketingmodels, modelapprovals, promotionfreezes]
   verbs: [list, watch]
 - apiGroups: [marquee.dev]
   resources: [modelrevisions]

@@ -11,6 +11,7 @@ import yaml
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
+from marquee.api.promotion_freeze import PromotionFreeze
 from marquee.api.schema import structural_schema
 from marquee.api.types import GROUP, VERSION, cel
 
@@ -19,6 +20,9 @@ _NAME_MESSAGE = (
     "metadata.name must start with a letter and hold at most 50 lower-case letters, digits and hyphens: "
     "it becomes the name of a Service"
 )
+
+
+_Kind = type[MarketingModel | ModelRevision | ModelApproval | PromotionFreeze]
 
 
 class _PlainDumper(yaml.SafeDumper):
@@ -96,12 +100,25 @@ def model_approval_crd() -> dict[str, Any]:
     return _crd(ModelApproval, ["mapp"], _object_schema(ModelApproval), columns, None)
 
 
+def promotion_freeze_crd() -> dict[str, Any]:
+    """CRD of `PromotionFreeze`: no subresources, since the operator has nothing to say about it there."""
+    columns = [
+        _column("First", ".spec.first"),
+        _column("Last", ".spec.last"),
+        _column("Time Zone", ".spec.timeZone"),
+        _column("Reason", ".spec.reason"),
+        _column("Age", ".metadata.creationTimestamp", "date"),
+    ]
+    return _crd(PromotionFreeze, ["pfreeze"], _object_schema(PromotionFreeze), columns, None)
+
+
 def all_crds() -> dict[str, dict[str, Any]]:
     """Every CRD by the name of its file in ``crds/``."""
     return {
         f"{MarketingModel.PLURAL}.yaml": marketing_model_crd(),
         f"{ModelApproval.PLURAL}.yaml": model_approval_crd(),
         f"{ModelRevision.PLURAL}.yaml": model_revision_crd(),
+        f"{PromotionFreeze.PLURAL}.yaml": promotion_freeze_crd(),
     }
 
 
@@ -110,9 +127,7 @@ def render(crd: dict[str, Any]) -> str:
     return _HEADER + yaml.dump(crd, Dumper=_PlainDumper, sort_keys=False, width=110, allow_unicode=True)
 
 
-def _object_schema(
-    model: type[MarketingModel | ModelRevision | ModelApproval], *names: dict[str, str]
-) -> dict[str, Any]:
+def _object_schema(model: _Kind, *names: dict[str, str]) -> dict[str, Any]:
     schema = structural_schema(model)
     properties = schema["properties"]
     properties["metadata"] = {"type": "object"}
@@ -129,7 +144,7 @@ def _column(name: str, path: str, kind: str = "string", *, priority: int = 0) ->
 
 
 def _crd(
-    model: type[MarketingModel | ModelRevision | ModelApproval],
+    model: _Kind,
     short_names: list[str],
     schema: dict[str, Any],
     columns: list[dict[str, Any]],

@@ -26,8 +26,8 @@ class RequiredApprovals(ApiModel):
     required: int = Field(
         ge=1,
         le=MAX_REQUIRED,
-        description="Different people, none of them the revision's author, who have approved its very digest under the "
-        "present policy, and whose approvals have not expired.",
+        description="Different people, none of them the revision's author or who has changed last what the model asks "
+        "for, who have approved its very digest under the present policy, and whose approvals have not expired.",
     )
 
 

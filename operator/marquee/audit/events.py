@@ -134,6 +134,11 @@ class RolloutStepped(Event):
     before: tuple[Share, ...] = Field(default=(), max_length=16, description="who answers them until then")
     rule: Text = Field(default="", description="row of the state table, see docs/states.md")
     by: Text = Field(default="", description="person who asked for it, as the command's annotation says: unchecked")
+    editor: Text = Field(
+        default="",
+        description="who has changed the spec last in what approvals are about, as authenticated at admission; empty "
+        "where nobody says",
+    )
     plan: Text = Field(default="", description="digest of steps, analysis, assignment and slo")
     approvals: tuple[Text, ...] = Field(
         default=(), max_length=16, description="who has approved the revision, and by which ModelApproval"
@@ -151,13 +156,6 @@ class RolloutStepped(Event):
     code: Text = Field(default="", description="version of the operator")
     late: bool = Field(default=False, description="written after the act, because the log was not to be had")
     acted: AwareDatetime | None = Field(default=None, description="of a late one: when it was acted upon")
-
-
-class TrafficChanging(Event):
-    """Weights that are written next: the entry comes before the act."""
-
-    KIND = "traffic-changing/v1"
-    shares: tuple[Share, ...] = Field(min_length=1, max_length=16)
 
 
 class DriftJudged(Event):
@@ -222,6 +220,36 @@ class KillSwitchTurned(Event):
     code: Text = Field(default="", description="version of the operator")
 
 
+class FreezeTold(AuditModel):
+    """One PromotionFreeze; days as its spec has them."""
+
+    namespace: Annotated[str, StringConstraints(max_length=63)]
+    name: Annotated[str, StringConstraints(max_length=253)]
+    uid: Annotated[str, StringConstraints(max_length=64)] = ""
+    first: Annotated[str, StringConstraints(max_length=10)] = Field(default="", description="empty: from now on")
+    last: Annotated[str, StringConstraints(max_length=10)] = Field(default="", description="empty: without an end")
+    time_zone: Annotated[str, StringConstraints(max_length=64)] = Field(
+        default="", description="empty: the operator cannot read it, and it holds"
+    )
+    reason: Annotated[str, StringConstraints(max_length=128)] = ""
+    by: Annotated[str, StringConstraints(max_length=253)] = Field(
+        default="", description="who has changed it last, as authenticated at admission; empty where nobody says"
+    )
+
+
+class FreezesChanged(Event):
+    """Which PromotionFreezes there are from here on, all of them, whenever that becomes another list.
+
+    Numbered for ``NAMESPACE/.freezes``, where NAMESPACE is the operator's own: those in it are over all models. Nothing
+    waits for the entry: a freeze holds from when it is seen.
+    """
+
+    KIND = "freezes-changed/v1"
+    freezes: tuple[FreezeTold, ...] = Field(default=(), max_length=40)
+    more: int = Field(default=0, ge=0, description="so many others are not listed")
+    code: Text = Field(default="", description="version of the operator")
+
+
 class SubjectErased(Event):
     """The key of a data subject is destroyed next, by the ledger; old proofs still verify."""
 
@@ -241,8 +269,8 @@ class KeyRotated(Event):
 EVENTS: Final[dict[str, type[Event]]] = {
     PREDICATES + kind.KIND: kind
     for kind in (
-        ApprovalChanged, RolloutStepped, TrafficChanging, DriftJudged, RetrainingChanged, KillSwitchTurned,
-        SubjectErased, KeyRotated,
+        ApprovalChanged, RolloutStepped, DriftJudged, RetrainingChanged, KillSwitchTurned,
+        FreezesChanged, SubjectErased, KeyRotated,
     )
 }  # fmt: skip
 

@@ -13,6 +13,7 @@ from marquee.cli.exits import Exit
 from marquee.cli.kubectl import add_options, kubectl_of
 from marquee.cli.problems import ClusterProblem
 from marquee.cli.seen import Model
+from marquee.contract.approval import ANNOTATION_EDITOR
 
 _DAYS: Final = 7
 _MOST_DAYS: Final = 366
@@ -41,6 +42,10 @@ class Approve:
         model = kubectl.model(arguments.name)
         wanted = _wanted(model, arguments.revision)
         user = kubectl.user()
+        if model.body.get("metadata", {}).get("annotations", {}).get(ANNOTATION_EDITOR) == user:
+            raise ClusterProblem(
+                f"you, {user}, have changed last what {model.path} asks for: let another person approve"
+            )
         expires = (datetime.now(UTC) + timedelta(days=arguments.days)).strftime("%Y-%m-%dT%H:%M:%SZ")
         spec = {
             "model": model.name,

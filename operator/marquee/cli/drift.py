@@ -30,12 +30,19 @@ class Drift:
         """Declare the arguments."""
         add_options(parser)
         add_door(parser, "statistics")
-        parser.add_argument("-o", "--output", choices=["table", "json"], default="table", help="default: table")
+        parser.add_argument(
+            "-o",
+            "--output",
+            choices=["table", "json", "evidence"],
+            default="table",
+            help="default: table; evidence: all that the verdicts follow from, for replay_offline.py",
+        )
         parser.add_argument("--all", action="store_true", help="all features, not only the ten that differ most")
 
     def run(self, arguments: argparse.Namespace) -> int:
         """Print and compare."""
         # the types and the mathematics take longer to import than all other commands to run
+        from marquee.cli.drift_evidence import evidence_of
         from marquee.cli.drift_lines import document_of, drift_lines
         from marquee.cli.windows import read_windows
         from marquee.evidence.errors import EvidenceError
@@ -56,6 +63,8 @@ class Drift:
         screen = screen_of(sys.stdout)
         if arguments.output == "json":
             show([document_of(path, stable.revision, reply, verdict)], screen)
+        elif arguments.output == "evidence":
+            show([evidence_of(path, stable.revision, verdict, drift)], screen)
         else:
             show(drift_lines(path, stable.revision, reply, verdict, screen, everything=arguments.all), screen)
         return _compare(verdict, model.status.drift)

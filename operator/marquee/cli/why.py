@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from marquee.cli.exits import Exit
+from marquee.cli.frozen import Frozen, freezes_at
 from marquee.cli.kubectl import add_options, kubectl_of
 from marquee.cli.logged import Logged, Source, add_source, entries_of, source_of
 from marquee.cli.problems import ClusterProblem
@@ -43,12 +44,15 @@ class Why:
         """Print it."""
         kubectl = kubectl_of(arguments)
         model = f"{kubectl.namespace()}/{arguments.name}"
-        answer = find(source_of(arguments, kubectl), model, arguments.at or datetime.now(UTC))
+        source, at = source_of(arguments, kubectl), arguments.at or datetime.now(UTC)
+        answer = find(source, model, at)
+        frozen = freezes_at(source, answer.entry, model, at)
         if arguments.output:
-            print(json.dumps(answer.entry.to_json() | {"followed": answer.followed}, indent=2))
+            more = {"followed": answer.followed, "freezes": [one.told for one in frozen]}
+            print(json.dumps(answer.entry.to_json() | more, indent=2))
         else:
             screen = screen_of(sys.stdout)
-            show(why_lines(model, answer, arguments.at, screen), screen)
+            show(why_lines(model, answer, arguments.at, screen, frozen), screen)
         return Exit.DONE
 
 
@@ -87,7 +91,9 @@ def find(source: Source, model: str, at: datetime) -> Answer:
     raise ClusterProblem(f"the log's first decision about {model} is younger than {at.isoformat(timespec='seconds')}")
 
 
-def why_lines(model: str, answer: Answer, at: datetime | None, screen: Screen) -> Iterator[str]:
+def why_lines(
+    model: str, answer: Answer, at: datetime | None, screen: Screen, frozen: Sequence[Frozen] = ()
+) -> Iterator[str]:
     """The screen, the most important first."""
     entry, predicate = answer.entry, answer.entry.predicate
     when = f"at {_time(at)}" if at is not None else "now"
@@ -98,6 +104,8 @@ def why_lines(model: str, answer: Answer, at: datetime | None, screen: Screen) -
         )
     if answer.turned is not None:
         yield from screen.labelled("kill", _turn(answer.turned), Tone.BAD)
+    for one in frozen:
+        yield from screen.labelled("frozen", clean(one.words), Tone.WAITING)
     yield from screen.labelled("since", f"{_time(entry.time)}; before: {in_words(entry.before) or 'nobody'}")
     yield from screen.labelled("verdict", f"{predicate.get('verdict')}: {clean(str(predicate.get('reason')))}")
     if predicate.get("rollout"):
@@ -158,7 +166,9 @@ def _decided(entry: Logged, screen: Screen) -> Iterator[str]:
 def _subjects(entry: Logged, screen: Screen) -> Iterator[str]:
     for subject in entry.statement.get("subject", ()):
         kind, _, name = str(subject["name"]).partition("/")
-        yield from screen.labelled(kind, f"{name} sha256:{subject['digest']['sha256'][:_DIGEST]}...")
+        editor = entry.predicate.get("editor") if kind == "spec" else None
+        by = f", changed last by {clean(str(editor))}" if editor else ""
+        yield from screen.labelled(kind, f"{name} sha256:{subject['digest']['sha256'][:_DIGEST]}...{by}")
     if entry.predicate.get("plan"):
         yield from screen.labelled("plan", str(entry.predicate["plan"]))
 

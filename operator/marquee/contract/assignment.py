@@ -25,12 +25,18 @@ RolloutName = Annotated[str, StringConstraints(pattern=rf"^{_ROLLOUT}$")]
 """Name of a rollout, unique within its model."""
 
 _MODEL_PATH: Final = re.compile(rf"{_NAMESPACE}/{_MODEL}", re.ASCII)
+_NAMESPACE_NAME: Final = re.compile(_NAMESPACE, re.ASCII)
 _ROLLOUT_NAME: Final = re.compile(_ROLLOUT, re.ASCII)
 
 
 def is_model_path(text: str) -> bool:
     """Whether a text is ``namespace/name`` of a model that Kubernetes and Marquee would accept."""
     return _MODEL_PATH.fullmatch(text) is not None
+
+
+def is_namespace(text: str) -> bool:
+    """Whether a text can be the name of a namespace."""
+    return _NAMESPACE_NAME.fullmatch(text) is not None
 
 
 def is_rollout_name(text: str) -> bool:

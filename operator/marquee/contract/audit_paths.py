@@ -14,6 +14,8 @@ AUDIT_POLICY_PATH: Final = "/v1/audit/policy"
 """``GET``: the log's public keys and its author's, as the verifier's policy."""
 AUDIT_LOG_PATH: Final = "/v1/audit/log"
 """``GET /checkpoint``, ``/tile/...``: the log itself, as C2SP tlog-tiles."""
+FREEZES: Final = ".freezes"
+"""In the place of a model's name, and no model can have it: what an operator enters about PromotionFreezes."""
 MAX_AUDIT_ENTRIES: Final = 100
 """Most entries in one answer."""
 MAX_PROOFS: Final = 1_000

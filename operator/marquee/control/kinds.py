@@ -54,6 +54,7 @@ def _segment(name: str) -> str:
 
 MARKETING_MODEL: Final = Kind("marquee.dev", "v1alpha1", "marketingmodels", "MarketingModel")
 MODEL_REVISION: Final = Kind("marquee.dev", "v1alpha1", "modelrevisions", "ModelRevision")
+PROMOTION_FREEZE: Final = Kind("marquee.dev", "v1alpha1", "promotionfreezes", "PromotionFreeze")
 MODEL_APPROVAL: Final = Kind("marquee.dev", "v1alpha1", "modelapprovals", "ModelApproval")
 
 DEPLOYMENT: Final = Kind("apps", "v1", "deployments", "Deployment")

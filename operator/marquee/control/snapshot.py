@@ -14,6 +14,7 @@ from marquee.api.conditions import Reason
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
+from marquee.api.promotion_freeze import PromotionFreezeSpec
 from marquee.contract.ledger import RolloutStatistics
 from marquee.control.kinds import DEPLOYMENT, HTTP_ROUTE, SCALED_OBJECT, Kind
 from marquee.judging.drifting import DriftVerdict
@@ -354,6 +355,24 @@ class Defaults:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingFreeze:
+    """A stored PromotionFreeze, over whatever days."""
+
+    namespace: str
+    name: str
+    uid: str
+    spec: PromotionFreezeSpec | None
+    """None: this operator cannot read it."""
+    editor: str = ""
+    """Who has changed it last, as its annotation says; empty where it does not."""
+
+    @property
+    def path(self) -> str:
+        """``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that `decide` may look at."""
 
@@ -379,6 +398,8 @@ class Snapshot:
     """None: the operator enters nothing in an audit log."""
     approvals: tuple[ModelApproval, ...] = ()
     """Of the model, whether or not they count; the oldest first."""
+    freezes: tuple[StandingFreeze, ...] = ()
+    """Over the model, by name: those of its namespace and of the operator's."""
     jobs: tuple[JobState, ...] = ()
     """Of retraining, TrainJobs among them."""
     training_runtimes: tuple[Child, ...] = ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from marquee.evidence.blocks import Blocks
 from marquee.evidence.counts import Cohort, Count, Tally, total
@@ -47,6 +48,12 @@ class Finding:
 
 def find(policy: Policy, metric: Metric, cohorts: Sequence[Cohort]) -> Finding:
     """Judge one metric of a policy by the cohorts of a rollout. Raises `EvidenceError`."""
+    return _find(policy, metric, tuple(cohorts))
+
+
+# A rollout is judged at every look, and most looks bring no new integers.
+@lru_cache(maxsize=1024)
+def _find(policy: Policy, metric: Metric, cohorts: tuple[Cohort, ...]) -> Finding:
     if isinstance(metric, Mean):
         return _of_mean(policy, metric, cohorts)
     tallies = [cohort.tally(metric.count) for cohort in cohorts]

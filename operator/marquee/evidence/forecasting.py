@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from marquee.evidence import words
 from marquee.evidence.errors import QuestionError, require_alpha
@@ -53,8 +54,12 @@ class PlannedStep:
     min_duration_seconds: float = 0.0
 
 
+@lru_cache(maxsize=1024)
 def outcomes_to_verdict(question: Question, *, true_delta: float, share: float, alpha: float) -> float:
-    """Expected outcomes of both arms until E >= 1/alpha; infinity where the question's answer is no."""
+    """Expected outcomes of both arms until E >= 1/alpha; infinity where the question's answer is no.
+
+    It depends on the plan alone, not on what is seen, so each look of a rollout asks for the same number again.
+    """
     require_alpha(alpha)
     if not 0 < share < 1:
         raise QuestionError("share", f"{share!r} leaves one arm empty", "use a share between 0 and 1")

@@ -6,21 +6,23 @@ from typing import Any
 
 import pytest
 
-from marquee.api.crds import all_crds
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
+from marquee.api.promotion_freeze import PromotionFreeze
 from tests.support.apiserver import Answer, ApiServer, collection_of
 from tests.support.crds import samples
+from tests.support.crds.generated import crds
 from tests.support.crds.rules import Rule, rules_of
 from tests.support.crds.variants import is_derived, variants
 
 _VALID = [sample.parsed() for sample in samples.valid()]
-_RULES = [rule for crd in all_crds().values() for rule in rules_of(crd) if is_derived(rule)]
-_TYPES: dict[str, type[MarketingModel | ModelRevision | ModelApproval]] = {
+_RULES = [rule for crd in crds().values() for rule in rules_of(crd) if is_derived(rule)]
+_TYPES: dict[str, type[MarketingModel | ModelRevision | ModelApproval | PromotionFreeze]] = {
     "MarketingModel": MarketingModel,
     "ModelRevision": ModelRevision,
     "ModelApproval": ModelApproval,
+    "PromotionFreeze": PromotionFreeze,
 }
 
 

@@ -8,14 +8,16 @@ import yaml
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
+from marquee.api.promotion_freeze import PromotionFreeze
 from tests.support.apiserver import Answer, ApiServer, collection_of
 from tests.support.crds import samples
 from tests.support.crds.samples import Sample
 
-_TYPES: dict[str, type[MarketingModel | ModelRevision | ModelApproval]] = {
+_TYPES: dict[str, type[MarketingModel | ModelRevision | ModelApproval | PromotionFreeze]] = {
     "MarketingModel": MarketingModel,
     "ModelRevision": ModelRevision,
     "ModelApproval": ModelApproval,
+    "PromotionFreeze": PromotionFreeze,
 }
 
 

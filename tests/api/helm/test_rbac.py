@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pytest
-import yaml
 
 from localcluster import keda, trainer
 from localcluster.errors import CommandFailed
 from localcluster.gateway import crds
-from localcluster.stages import Stages
 from tests.api.helm.installation import install, operator_process
 from tests.api.helm.life import Life
 from tests.api.helm.permissions import Access, Request, granted, requests_of
 from tests.api.operator.team import Team
 from tests.support import chart
+from tests.support.crds.installing import kinds_of
 from tests.support.simulation import SimulatedCluster, simulated_cluster
 
 UNUSED_ON_PURPOSE: Final = {
@@ -60,18 +60,25 @@ MODES: Final = (
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
     """A cluster with simulated nodes, an audit log, and kinds: ours, the Gateway API's, KEDA's, Kubeflow Trainer's."""
-    texts = (crds(Stages(quiet=True)), keda.crds(Stages(quiet=True)), trainer.crds(Stages(quiet=True)))
-    kinds = [kind for text in texts for kind in yaml.safe_load_all(text)]
-    with simulated_cluster(tmp_path_factory.mktemp("rbac"), kinds) as cluster:
+    with simulated_cluster(tmp_path_factory.mktemp("rbac"), kinds_of(crds, keda.crds, trainer.crds)) as cluster:
         yield cluster
 
 
-@pytest.fixture(scope="module", params=MODES, ids=lambda mode: mode.name)
-def record(
-    request: pytest.FixtureRequest, simulated: SimulatedCluster, tmp_path_factory: pytest.TempPathFactory
-) -> Record:
+@pytest.fixture(scope="module")
+def recorded(simulated: SimulatedCluster, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Record]:
+    """Each mode's record, made once, in whatever order tests ask for them."""
+    return functools.cache(lambda name: recording(name, simulated, tmp_path_factory))
+
+
+@pytest.fixture(params=MODES, ids=lambda mode: mode.name)
+def record(request: pytest.FixtureRequest, recorded: Callable[[str], Record]) -> Record:
+    """Of one mode."""
+    return recorded(request.param.name)
+
+
+def recording(name: str, simulated: SimulatedCluster, tmp_path_factory: pytest.TempPathFactory) -> Record:
     """A leader and a standby run through a model's life as the chart's ServiceAccount."""
-    mode: Mode = request.param
+    mode = next(mode for mode in MODES if mode.name == name)
     plane, workdir = simulated.plane, tmp_path_factory.mktemp(mode.name)
     for namespace in mode.watched:
         plane.kubectl("create", "namespace", namespace)

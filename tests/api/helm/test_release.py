@@ -132,7 +132,7 @@ def chart_with_new_field(folder: Path) -> Path:
     copy = folder / "marquee"
     shutil.copytree(chart.CHART, copy)
     file = copy / "files" / "crds" / "marketingmodels.yaml"
-    crd = yaml.safe_load(file.read_text())
+    crd = yaml.load(file.read_text(), Loader=yaml.CSafeLoader)
     (version,) = crd["spec"]["versions"]
     version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["campaign"] = {"type": "string"}
     file.write_text("# changed\n" + yaml.safe_dump(crd, sort_keys=False))

@@ -24,6 +24,7 @@ from tests.support.apiserver import ApiServer, collection_of
 from tests.support.judge import Controller, external
 from tests.support.ledger import LedgerProcess, ledger_process, master_keys
 from tests.support.operator import free_port
+from tests.support.plainhttp import http_client
 
 MODEL: Final = "recommendations"
 
@@ -101,7 +102,7 @@ def ledger(installation: Installation) -> Iterator[LedgerProcess]:
 
 def client(ledger: LedgerProcess) -> httpx.Client:
     """Of the process."""
-    return httpx.Client(base_url=ledger.url, trust_env=False, timeout=30)
+    return http_client(ledger.url, timeout=30)
 
 
 def serve_users(http: httpx.Client, installation: Installation, *, bought: int, kept: int) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from localcluster import ControlPlane
@@ -24,6 +23,7 @@ from tests.api.ledger.accounts import LEDGER, as_in_a_pod, install_ledger_accoun
 from tests.support.apiserver import ApiServer
 from tests.support.audit.logs import AUTHOR, BEGINNING, SUBJECT, event
 from tests.support.ledger import Ledger, Sender, keeping_a_log, settings_of
+from tests.support.plainhttp import http_client
 
 
 def reviewer_of(plane: ControlPlane, folder: Path, token: str) -> ApiServerReviewer:
@@ -115,7 +115,7 @@ def test_predictor_sends_to_its_own_namespace(
     gate = Gate(None, ServiceAccounts(reviewer, frozenset({f"{namespace}:operator"})))
     with (
         Ledger(settings_of(tmp_path), authenticator=gate) as ledger,
-        httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http,
+        http_client(ledger.url, timeout=30) as http,
     ):
         own, foreign = Sender(http, f"{namespace}/lead"), Sender(http, "elsewhere/lead")
         assert own.declare({"outcome": "buy"}, **operator).status_code == 201
@@ -138,7 +138,7 @@ def test_the_operator_alone_enters_in_the_audit_log(
     settings = settings_of(tmp_path, **keeping_a_log(tmp_path))
     with (
         Ledger(settings, authenticator=gate) as ledger,
-        httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http,
+        http_client(ledger.url, timeout=30) as http,
     ):
         for name, status in (("default", 403), ("operator", 200)):
             bearer = f"Bearer {token_of(server, namespace, name, LEDGER_AUDIENCE)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,19 @@ def slow(cluster: SimulatedCluster, operator: OperatorProcess) -> Team:  # noqa:
     team.revision("lead-v1")
     team.model("lead", "lead-v1", **team.held(rollout={"progressDeadlineSeconds": 10}))
     return team
+
+
+@pytest.fixture(scope="session")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
+    """A control plane for operators with settings of their own, each of which looks after its test's namespace."""
+    with simulated_cluster(tmp_path_factory.mktemp("elsewhere")) as running:
+        yield running
+
+
+def operator_of(team: Team, folder: Path, **settings: str) -> OperatorProcess:
+    """An operator of this team alone, with these settings."""
+    own = {"watch_namespaces": team.namespace, "lease_name": team.namespace} | settings
+    return OperatorProcess(team.cluster.plane.kubeconfig, folder / "operator.log", **own)
 
 
 def new_team(cluster: SimulatedCluster) -> Team:

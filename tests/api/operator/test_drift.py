@@ -12,12 +12,13 @@ from marquee.contract.drift import SLICE_SECONDS, DriftBatch
 from marquee.ledger.book.entries import CountDrift
 from marquee.ledger.book.posting import post
 from marquee.ledger.book.windows import SETTLE_SECONDS
+from tests.api.operator.conftest import new_team, operator_of
 from tests.api.operator.team import Team
 from tests.support.drift import LAYOUT, counters_of, fill
 from tests.support.ledger import Ledger, settings_of
 from tests.support.operator import OperatorProcess
 from tests.support.performance import SPEC, fill_outcomes
-from tests.support.simulation import simulated_cluster
+from tests.support.simulation import SimulatedCluster
 
 UNTIL = (int(time.time()) - SETTLE_SECONDS) // 86_400
 
@@ -29,6 +30,8 @@ class Watched:
         self.team = team
         self.ledger = ledger
         self.operator = operator
+        self.model = f"{team.namespace}/lead"
+        """As the ledger knows it."""
 
     def becomes(self, reason: str) -> dict[str, Any]:
         """Wait for the condition; the status."""
@@ -46,16 +49,15 @@ class Watched:
 
 
 @pytest.fixture
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def watched(elsewhere: SimulatedCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     """One model that serves, and asks for drift."""
     folder = tmp_path_factory.mktemp("drift")
     token = folder / "token"
     token.write_text("anybody", encoding="ascii")
-    with Ledger(settings_of(folder)) as ledger, simulated_cluster(folder / "cluster") as cluster:
+    team = new_team(elsewhere)
+    with Ledger(settings_of(folder)) as ledger:
         settings = {"ledger_url": ledger.url, "ledger_token_path": str(token), "drift_seconds": "0.3"}
-        with OperatorProcess(cluster.plane.kubeconfig, folder / "operator.log", **settings) as operator:
-            assert cluster.server.create("/api/v1/namespaces", {"metadata": {"name": "crm"}}).accepted
-            team = Team(cluster, "crm")
+        with operator_of(team, folder, **settings) as operator:
             team.revision("lead-v1")
             team.model("lead", "lead-v1", drift={})
             team.serves("lead", "lead-v1")
@@ -75,7 +77,7 @@ def test_verdicts_are_told_and_serving_is_not_touched(watched: Watched) -> None:
     assert team.condition("lead", "DriftWithinBounds")["status"] == "Unknown"
     served = team.the("Deployment", "lead-v1")["metadata"]["generation"]
     database = watched.ledger.running.state.database
-    fill(database, "crm/lead", "lead-v1", UNTIL, lambda number: {"city": 0.15} if number == 33 else {})
+    fill(database, watched.model, "lead-v1", UNTIL, lambda number: {"city": 0.15} if number == 33 else {})
     found = watched.becomes("Investigate")
     assert [suspect["feature"] for suspect in found["suspects"]] == ["city"]
     assert found["rows"] == 4_000
@@ -86,7 +88,7 @@ def test_verdicts_are_told_and_serving_is_not_touched(watched: Watched) -> None:
         b"f" * 12,
         0,
         LAYOUT.digest,
-        "crm/lead",
+        watched.model,
         "lead-v1",
         (UNTIL - 1) * 86_400 // SLICE_SECONDS,
         counters_of(UNTIL - 1, missing=4_000),
@@ -106,7 +108,7 @@ def test_scores_that_do_not_keep_their_promise_are_told(watched: Watched) -> Non
     fewer = lambda number: {"rate": 0.6} if number >= 29 else {}  # noqa: E731
     team.model("lead", "lead-v1", drift={"performance": SPEC})
     team.wait(lambda: reason_of(team) == "InsufficientData", "nothing is known yet")
-    fill_outcomes(watched.ledger.running.state.database, "crm/lead", "lead-v1", UNTIL, fewer)
+    fill_outcomes(watched.ledger.running.state.database, watched.model, "lead-v1", UNTIL, fewer)
     team.wait(lambda: reason_of(team) == "ConceptDrift", "the verdict ConceptDrift")
     found = team.status("lead")["drift"]["performance"]
     assert found["calibrationGap"] < -0.2

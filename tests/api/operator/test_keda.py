@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-import yaml
 
 from localcluster import keda
-from localcluster.stages import Stages
 from tests.api.operator.conftest import new_team
 from tests.api.operator.team import Team
-from tests.support.crds.installing import install
+from tests.support.crds.installing import install, kinds_of
 from tests.support.kinds import Object
 from tests.support.operator import OperatorProcess
 from tests.support.simulation import SimulatedCluster, simulated_cluster
@@ -54,7 +52,7 @@ def story(without: SimulatedCluster, tmp_path_factory: pytest.TempPathFactory) -
         told = team.condition("lead", "AutoscalerReady")
         assert (told["status"], told["reason"]) == ("False", "KedaUnavailable")
         assert _replicas(team, "lead-v1") == 2
-    install(without.server, list(yaml.safe_load_all(keda.crds(Stages(quiet=True)))))
+    install(without.server, kinds_of(keda.crds))
     with _operator(without, log):
         yield team
     assert [line for line in log.read_text().splitlines() if "Traceback" in line or '"level": "error"' in line] == []

@@ -10,12 +10,13 @@ import pytest
 
 from marquee.audit.events import RetrainingChanged
 from marquee.audit.statements import read_entry
+from tests.api.operator.conftest import new_team, operator_of
 from tests.api.operator.team import QUICK, Team
 from tests.support.kinds import Object
 from tests.support.ledger import Ledger, keeping_a_log, settings_of
 from tests.support.operator import OperatorProcess
 from tests.support.retraining import CANDIDATE, SPEC, TRAINER_LABEL, a_result, ended
-from tests.support.simulation import simulated_cluster
+from tests.support.simulation import SimulatedCluster
 
 CONDITION = "RetrainingUpToDate"
 
@@ -66,23 +67,19 @@ class Loop:
 
 
 @pytest.fixture
-def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
+def loop(elsewhere: SimulatedCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     """One model that serves and tracks its newest revision."""
     folder = tmp_path_factory.mktemp("retraining")
     (folder / "token").write_text("anybody", encoding="ascii")
     (folder / "author").write_text(64 * "2" + "\n", encoding="ascii")
-    with (
-        Ledger(settings_of(folder, **keeping_a_log(folder))) as ledger,
-        simulated_cluster(folder / "cluster") as cluster,
-    ):
+    team = new_team(elsewhere)
+    with Ledger(settings_of(folder, **keeping_a_log(folder))) as ledger:
         settings = {
             "ledger_url": ledger.url,
             "ledger_token_path": str(folder / "token"),
             "audit_key_path": str(folder / "author"),
         }
-        with OperatorProcess(cluster.plane.kubeconfig, folder / "operator.log", **settings) as operator:
-            assert cluster.server.create("/api/v1/namespaces", {"metadata": {"name": "crm"}}).accepted
-            team = Team(cluster, "crm")
+        with operator_of(team, folder, **settings) as operator:
             team.revision("lead-v1", labels={"line": "main"})
             apply(team)
             team.serves("lead", "lead-v1")

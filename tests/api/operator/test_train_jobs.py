@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
 
 import pytest
-import yaml
 
 from localcluster import trainer
-from localcluster.stages import Stages
 from tests.api.operator.team import QUICK, Team
+from tests.support.crds.installing import kinds_of
 from tests.support.kinds import Object, collection
 from tests.support.operator import OperatorProcess
 from tests.support.retraining import SPEC, a_result, ended
@@ -24,7 +25,7 @@ CONDITION = "RetrainingUpToDate"
 def equipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
     """One that has Kubeflow Trainer's kinds, and an operator."""
     folder = tmp_path_factory.mktemp("trainer")
-    kinds = list(yaml.safe_load_all(trainer.crds(Stages(quiet=True))))
+    kinds = kinds_of(trainer.crds)
     with (
         simulated_cluster(folder / "cluster", kinds) as cluster,
         OperatorProcess(cluster.plane.kubeconfig, folder / "operator.log"),
@@ -42,6 +43,9 @@ def team(equipped: SimulatedCluster) -> Team:
     retraining = SPEC | NODES | {"maxPerWeek": 14}
     team.model("lead", {"track": {"matchLabels": {"line": "main"}}}, rollout=QUICK, retraining=retraining)
     team.serves("lead", "lead-v1")
+    created = datetime.fromisoformat(team.the("ModelRevision", "lead-v1")["metadata"]["creationTimestamp"])
+    # they have whole seconds, and of two revisions of one second the name says which is newer
+    team.wait(lambda: time.time() >= created.timestamp() + 1, "the next second")
     return team
 
 

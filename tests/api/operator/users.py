@@ -14,6 +14,7 @@ import httpx
 
 from marquee.contract.pod import PROBE_PATH, SERVING_PORT
 from tests.api.operator.team import Team
+from tests.support.plainhttp import http_client
 
 _LOOKS_A_SECOND: Final = 10
 
@@ -54,7 +55,7 @@ class Users:
         self._thread.join(timeout=30)
 
     def _run(self) -> None:
-        with httpx.Client(trust_env=False, timeout=10) as http:
+        with http_client(timeout=10) as http:
             while not self._stop.wait(1 / _LOOKS_A_SECOND):
                 addresses = self._addresses()
                 if not addresses:

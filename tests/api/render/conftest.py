@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import pytest
-import yaml
 
 from localcluster.gateway.building import crds
-from localcluster.stages import Stages
 from tests.support.apiserver import ApiServer
-from tests.support.crds.installing import install
+from tests.support.crds.installing import install, kinds_of
 
 
 @pytest.fixture(scope="session")
 def gateway_server(server: ApiServer) -> ApiServer:
     """The administrator's client, once the standard channel of the Gateway API is served."""
-    install(server, list(yaml.safe_load_all(crds(Stages(quiet=True)))))
+    install(server, kinds_of(crds))
     return server

@@ -6,13 +6,16 @@ last `historyWindows`, from the beginning.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from scipy.stats import chi2
 
+from marquee.cli.drift_evidence import evidence_of
 from marquee.contract.drift import DriftReply, DriftWindow
+from marquee.evidence.drift.replay_offline import verdicts
 from marquee.judging.drifting import DriftState, DriftVerdict, judge_drift
 from tests.bench.drift.feeds import (
     BASELINE,
@@ -37,21 +40,17 @@ QUIET_DAYS: Final = 28
 PATIENCE_DAYS: Final = 30
 
 
-_SAMPLED: Final = 8
-
-
 @dataclass(frozen=True)
 class Year:
     """A simulated year without drift: so many days with a verdict."""
 
     retrains: int
-    sampled: Sample | None
-    """Of every eighth year."""
+    sampled: Sample
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What the product says of one day of a year, and of the weeks before it."""
+    """What the product says of one day of a year, and of the weeks before it: `historyWindows` days in all."""
 
     investigated: float
     """Share of the days whose verdict is `Investigate`."""
@@ -63,7 +62,7 @@ def quiet_year(seed: int, rows: int = ROWS) -> Year:
     """A baseline of four weeks, then a year of days; a retraining is a new revision, with a baseline of its own."""
     random = np.random.default_rng([1, seed, rows])
     counts = _quiet(random, DAYS_A_YEAR, rows)
-    sampled = None if seed % _SAMPLED else _sample(counts, int(random.integers(DRIFT.history_windows, DAYS_A_YEAR)))
+    sampled = _sample(counts, int(random.integers(DRIFT.history_windows, DAYS_A_YEAR)))
     retrains = 0
     while (alarm := first_retraining(counts)) is not None:
         retrains += 1
@@ -110,6 +109,17 @@ def judged(counts: Counts, day: int) -> DriftVerdict:
         windows=tuple(told[BASELINE:]),
     )
     return judge_drift(reply, DRIFT)
+
+
+def told_otherwise(seed: int, shift: float) -> tuple[int, int]:
+    """Windows with a verdict, of which half have a shift, and those of which the offline script says another one."""
+    random = np.random.default_rng([5, seed])
+    means = means_of(random, range(BASELINE + DRIFT.history_windows))
+    means[BASELINE + DRIFT.history_windows // 2 :, :SHIFTED] += shift
+    verdict = judged(drawn(random, means), DRIFT.history_windows - 1)
+    again = verdicts(json.loads(evidence_of("bench/model", "model-v1", verdict, DRIFT)))
+    product = [each.tier.value for each in verdict.assessments]
+    return len(product), sum(one != other for one, other in zip(product, again, strict=True))
 
 
 def upper95(events: int, years: int) -> float:

@@ -1,6 +1,6 @@
 """Days on which the product could ask for a retraining, found for a whole year at once.
 
-The product replays weeks of windows for each day's verdict: a third of a second, and there are years to look at.
+The product replays weeks of windows for each day's verdict: half a second, and there are years to look at.
 Here the accumulated shifts of all days are computed together, as the same formulas in arrays; `marquee.judging` then
 judges the days that come near. How far the two differ is a figure of the benchmark.
 """

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from marquee.audit.events import Event, Share, Stamp, Subject, TrafficChanging
+from marquee.audit.events import Event, KillSwitchTurned, Share, Stamp, Subject
 from marquee.audit.keys import PrivateKey, PublicKey, Use
 from marquee.audit.log import AuditLog, LogKeys
 from marquee.audit.notes import cosign
@@ -28,8 +28,8 @@ SUBJECT: Final = Subject(name="revision/lead-v2", sha256=sha256(b"artifact").hex
 
 
 def event(permille: int = 50) -> Event:
-    """Traffic is about to change."""
-    return TrafficChanging(actor="operator", shares=(Share(revision="lead-v2", permille=permille),))
+    """One of a real kind with few fields, so that a log of a million of them is soon made."""
+    return KillSwitchTurned(actor="operator", engaged=True, shares=(Share(revision="lead-v2", permille=permille),))
 
 
 @cache

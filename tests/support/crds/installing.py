@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from marquee.api.crds import all_crds
+import yaml
+
+from localcluster.stages import Stages
 from tests.support.apiserver import ApiServer
+from tests.support.crds.generated import crds
 
 _ESTABLISHED_SECONDS: Final = 120.0
 """Large schemas take the server a while, and cores may be busy with other tests."""
@@ -15,9 +18,15 @@ CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 """URL path of all CustomResourceDefinitions."""
 
 
+def kinds_of(*published: Callable[[Stages], str]) -> list[dict[str, Any]]:
+    """The CRDs that come with parts of the local cluster; PyYAML's own loader would read the largest for seconds."""
+    texts = [text(Stages(quiet=True)) for text in published]
+    return [body for text in texts for body in yaml.load_all(text, Loader=yaml.CSafeLoader) if body]
+
+
 def install_crds(client: ApiServer) -> None:
     """Create Marquee's kinds and wait until they are served."""
-    install(client, all_crds().values())
+    install(client, crds().values())
 
 
 def install(client: ApiServer, crds: Collection[Mapping[str, Any]]) -> None:

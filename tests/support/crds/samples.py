@@ -27,7 +27,7 @@ class Sample:
 
     def parsed(self) -> dict[str, Any]:
         """The last document: the object, or its update."""
-        body: dict[str, Any] = yaml.safe_load(self.documents[-1])
+        body: dict[str, Any] = yaml.load(self.documents[-1], Loader=yaml.CSafeLoader)
         return body
 
     def is_expected(self, message: str) -> bool:
@@ -38,7 +38,11 @@ class Sample:
 
 def kind_of(name: str) -> str:
     """The kind of a sample, by its file's name."""
-    kinds = {"modelrevision": "ModelRevision", "modelapproval": "ModelApproval"}
+    kinds = {
+        "modelrevision": "ModelRevision",
+        "modelapproval": "ModelApproval",
+        "promotionfreeze": "PromotionFreeze",
+    }
     return kinds.get(name.partition("-")[0], "MarketingModel")
 
 

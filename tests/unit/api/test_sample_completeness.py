@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from marquee.api.crds import all_crds
 from tests.support.crds import samples
+from tests.support.crds.generated import crds
 from tests.support.crds.rules import VALUE, Rule, location, rules_of
 from tests.support.crds.samples import Sample
 from tests.support.crds.variants import is_derived, variants
 
-RULES = [rule for crd in all_crds().values() for rule in rules_of(crd)]
+RULES = [rule for crd in crds().values() for rule in rules_of(crd)]
 DERIVED = [rule for rule in RULES if is_derived(rule)]
 WRITTEN = [rule for rule in RULES if not is_derived(rule)]
 VALID = {sample.name: sample for sample in samples.valid()}

@@ -35,12 +35,14 @@ EXAMPLES: list[Event] = [
             ),
         ),
     ),
-    events.TrafficChanging(actor="operator", shares=(events.Share(revision="lead-v2", permille=50),)),
     events.DriftJudged(
         actor="operator", revision="lead-v2", verdict="Retrain", window_start=TIME, window_end=TIME, rows=90
     ),
     events.RetrainingChanged(actor="operator", run="r1", change="GateRefused"),
     events.KillSwitchTurned(actor="anna", engaged=True, late=True, halt_milliseconds=1200),
+    events.FreezesChanged(
+        actor="operator", freezes=(events.FreezeTold(namespace="marquee-system", name="peak", time_zone="UTC"),)
+    ),
     events.SubjectErased(actor="anna", commitment=f"hmac-sha256:{DIGEST}"),
     events.KeyRotated(actor="marquee", retired="a", successor="b"),
 ]
@@ -64,12 +66,12 @@ def test_an_event_is_read_as_it_was_written(event: Event) -> None:
 
 def test_the_payload_is_an_in_toto_statement() -> None:
     """Golden: keys in order, no spaces."""
-    event = events.TrafficChanging(actor="ci", shares=(events.Share(revision="lead-v2", permille=50),))
+    event = events.KeyRotated(actor="marquee", retired="a", successor="b")
     payload = payload_of(read_envelope(write_entry(Statement(STAMP, event, (SUBJECT,)), [AUTHOR])))
     assert payload == (
-        b'{"_type":"https://in-toto.io/Statement/v1","predicate":{"actor":"ci","model":"growth/lead","reason":"",'
-        b'"sequence":3,"shares":[{"permille":50,"revision":"lead-v2"}],"time":"2026-11-28T12:00:00.250Z"},'
-        b'"predicateType":"https://marquee.dev/audit/traffic-changing/v1",'
+        b'{"_type":"https://in-toto.io/Statement/v1","predicate":{"actor":"marquee","model":"growth/lead",'
+        b'"reason":"","retired":"a","sequence":3,"successor":"b","time":"2026-11-28T12:00:00.250Z"},'
+        b'"predicateType":"https://marquee.dev/audit/key-rotated/v1",'
         b'"subject":[{"digest":{"sha256":"' + SUBJECT.sha256.encode() + b'"},"name":"revision/lead-v2"}]}'
     )
 

@@ -65,6 +65,16 @@ def test_what_was_not_seen_is_not_approved(
     assert len(kubectl.calls) == 1
 
 
+def test_who_has_asked_for_it_does_not_approve(kubectl: StubKubectl, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would not count, so it is not created."""
+    body = asking()
+    body["metadata"]["annotations"] = {"marquee.dev/editor": "anna@example.com"}
+    kubectl.answers(answer(body), answer("anna@example.com\n"))
+    assert main(["approve", "lead"]) == Exit.FAILED
+    assert "you, anna@example.com, have changed last what growth/lead asks for" in capsys.readouterr().err
+    assert len(kubectl.calls) == 2
+
+
 def test_a_refusal_of_the_server_is_told(kubectl: StubKubectl, capsys: pytest.CaptureFixture[str]) -> None:
     """In its words."""
     no = refusal("Forbidden", "spec.approver: a service account cannot approve: let a person do it")

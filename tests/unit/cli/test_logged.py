@@ -20,6 +20,7 @@ from marquee.cli.exits import Exit
 from marquee.cli.main import main
 from marquee.contract.audit_paths import AUDIT_ENTRIES_PATH, AUDIT_POLICY_PATH
 from tests.support.ledger import Ledger, keeping_a_log, settings_of
+from tests.support.plainhttp import http_client
 from tests.support.stub_kubectl import StubKubectl, answer, refusal
 from tests.unit.control.decide.test_logged_histories import play
 from tests.unit.control.decide.test_ramp_histories import ENDS
@@ -39,7 +40,7 @@ def ledger(world: Logged, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """The ledger that has the entries."""
     folder = tmp_path_factory.mktemp("ledger")
     with Ledger(settings_of(folder, **keeping_a_log(folder))) as running:
-        with httpx.Client(base_url=running.url, trust_env=False) as http:
+        with http_client(running.url) as http:
             for entry in world.log.raw:
                 assert http.post(AUDIT_ENTRIES_PATH, content=entry).status_code == 200
         yield running
@@ -181,7 +182,7 @@ def test_a_verdict_that_does_not_follow_is_found(
         event = entries[3].event
         assert isinstance(event, RolloutStepped)
         entries[3] = replace(entries[3], event=event.model_copy(update={"concluded": "Rollback (HarmShown)"}))
-        with httpx.Client(base_url=liar.url, trust_env=False) as http:
+        with http_client(liar.url) as http:
             for one in entries:
                 assert http.post(AUDIT_ENTRIES_PATH, content=write_entry(one, [AUTHOR.key])).status_code == 200
         bundle, trust = tmp_path / "proofs", trust_of(liar, tmp_path)
@@ -203,7 +204,7 @@ def test_an_entry_that_nothing_followed_is_pointed_out(
         assert isinstance(first, RolloutStepped)
         assert isinstance(event, RolloutStepped)
         entries[2] = replace(entries[2], event=event.model_copy(update={"before": first.shares}))
-        with httpx.Client(base_url=ledger.url, trust_env=False) as http:
+        with http_client(ledger.url) as http:
             for one in entries:
                 assert http.post(AUDIT_ENTRIES_PATH, content=write_entry(one, [AUTHOR.key])).status_code == 200
         at = entries[1].stamp.time.isoformat()
@@ -216,12 +217,16 @@ def test_through_the_api_servers_proxy(
 ) -> None:
     """Without an address the ledger's Service is asked, as kubectl may; the namespace is the context's."""
     page = httpx.get(f"{ledger.url}/v1/audit/models/crm/churn?limit=100", trust_env=False).text
-    kubectl.answers(answer("crm"), answer(page))
+    kubectl.answers(answer("crm"), answer(page), answer('{"size": 4, "entries": []}'))
     assert main(["why", "churn"]) == Exit.DONE
     assert capsys.readouterr().out.startswith("crm/churn now: churn-2 100 %\n")
-    path = "/api/v1/namespaces/marquee-system/services/marquee-ledger:8090/proxy/v1/audit/models/crm/churn?limit=100"
-    assert [call[:3] for call in kubectl.calls] == [["config", "view", "--minify"], ["get", "--raw", path]]
-    kubectl.answers(answer("crm"), answer("crm"), refusal("Forbidden", "may not get services/proxy"))
+    path = "/api/v1/namespaces/marquee-system/services/marquee-ledger:8090/proxy/v1/audit/models"
+    assert [call[:3] for call in kubectl.calls] == [
+        ["config", "view", "--minify"],
+        ["get", "--raw", f"{path}/crm/churn?limit=100"],
+        ["get", "--raw", f"{path}/test/.freezes?limit=100"],
+    ]
+    kubectl.answers(answer(), answer(), answer(), refusal("Forbidden", "may not get services/proxy"))
     assert main(["audit", "tail", "churn", "-n", "crm", "--ledger", "other/book"]) == Exit.FAILED
     assert "may not get services/proxy" in capsys.readouterr().err
 

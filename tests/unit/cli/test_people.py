@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from marquee.cli.exits import Exit
@@ -17,6 +16,7 @@ from marquee.cli.main import main
 from marquee.contract.assignment import unit_hash
 from tests.support.ledger import Ledger, keeping_a_log, settings_of
 from tests.support.people import People
+from tests.support.plainhttp import http_client
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
 @pytest.fixture
 def lead(ledger: Ledger) -> Iterator[People]:
     """What its pods know of Ann and Bob."""
-    with httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http:
+    with http_client(ledger.url, timeout=30) as http:
         people = People(http, "growth/lead")
         people.log("ann", "bob")
         yield people

@@ -71,6 +71,8 @@ class World:
     """None: the cluster has none."""
     wished: dict[str, int] = field(default_factory=dict)
     """Pods of a revision that KEDA's triggers come to; 0 unless given."""
+    kills: int = 0
+    """How often the operator was killed because its writes were used up."""
     _numbers: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _writes_left: int | None = None
 
@@ -147,7 +149,7 @@ class World:
 
     def reconcile(self, *, die_after: int | None = None) -> Plan:
         """One pass; with ``die_after`` the operator is killed after so many writes, and a new one starts."""
-        self._writes_left = die_after
+        self._writes_left, written = die_after, len(self.writes)
         plan = decide(self.snapshot())
         try:
             self._act(plan)
@@ -155,6 +157,8 @@ class World:
                 plan = decide(self.snapshot())
                 self._act(plan)
         except OperatorKilled:
+            # what a service refuses ends a pass like a kill, with writes left
+            self.kills += len(self.writes) - written == die_after
             self.restart_operator()
         return plan
 

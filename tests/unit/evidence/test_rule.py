@@ -235,6 +235,12 @@ def test_blocks_may_stand_for_the_mixture() -> None:
         by_blocks(finding, weigh_blocks(LOWER, []))
 
 
+def test_the_same_integers_are_weighed_once() -> None:
+    """A rollout is judged at every look, and most looks bring nothing new: the finding is the one that is there."""
+    first, again = (find(a_policy(), CONVERSION, [a_cohort(Tally(500, 500, 20, 25), weight=50)]) for _ in range(2))
+    assert first is again
+
+
 @given(ledgers, st.randoms(use_true_random=False))
 @settings(max_examples=30, deadline=None)
 def test_a_replay_gives_the_same_judgement(ledger: list[Tally], random: object) -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from bentos.front import asking
@@ -23,6 +22,7 @@ from marquee.contract.pod import HEADER_BUCKET, HEADER_COHORT, HEADER_UNIT
 from marquee.contract.stamping import StampedStep, StampingReply
 from tests.support.ledger import Ledger, Sender, settings_of
 from tests.support.operator import free_port
+from tests.support.plainhttp import http_client
 
 Make = Callable[..., Settings]
 MODEL = "ns/fixture"
@@ -142,7 +142,7 @@ def test_connections_are_drawn_anew_now_and_then() -> None:
 
 @pytest.fixture
 def sender(tmp_path: Path) -> Iterator[tuple[Ledger, Sender]]:
-    with Ledger(settings_of(tmp_path)) as ledger, httpx.Client(base_url=ledger.url, trust_env=False) as http:
+    with Ledger(settings_of(tmp_path)) as ledger, http_client(ledger.url) as http:
         yield ledger, Sender(http, MODEL)
 
 

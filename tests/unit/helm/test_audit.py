@@ -92,7 +92,7 @@ def test_keys_are_ones_that_both_take(tmp_path: Path) -> None:
     """Made once, kept when the release goes, different from each other and from another installation's."""
     made: set[str] = set()
     for number in range(2):
-        for secret in chart.of_kind(chart.of_part(chart.yaml_of(chart.render_text()), "audit"), "Secret"):
+        for secret in chart.of_kind(chart.of_part(chart.installed_anew(), "audit"), "Secret"):
             assert secret["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
             assert secret["metadata"]["namespace"] == chart.NAMESPACE
             folder = tmp_path / f"{number}-{secret['metadata']['name']}"

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from localcluster import helm
-from marquee.api.crds import all_crds
 from tests.support import chart
+from tests.support.crds.generated import crds
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 VARIANTS: Final[dict[str, dict[str, Any]]] = {
@@ -80,8 +80,8 @@ def test_versions_are_those_of_the_package() -> None:
 def test_crds_are_the_generated_ones() -> None:
     """What the chart installs says what the types say; only Helm's annotation and labels are added."""
     rendered = {body["metadata"]["name"]: body for body in chart.of_kind(chart.render(), "CustomResourceDefinition")}
-    assert set(rendered) == {crd["metadata"]["name"] for crd in all_crds().values()}
-    for crd in all_crds().values():
+    assert set(rendered) == {crd["metadata"]["name"] for crd in crds().values()}
+    for crd in crds().values():
         installed = rendered[crd["metadata"]["name"]]
         assert installed["spec"] == crd["spec"]
         assert installed["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}

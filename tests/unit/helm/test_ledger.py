@@ -193,7 +193,7 @@ def test_selectors_match_the_pods(values: dict[str, Any]) -> None:
 
 def test_generated_key_is_one_that_the_ledger_takes(tmp_path: Path) -> None:
     """The Secret is laid out as the folder of master keys; it outlives the release, as prediction ids do."""
-    secrets = [chart.the(chart.yaml_of(chart.render_text()), "Secret", part="ledger") for _ in range(2)]
+    secrets = [chart.the(chart.installed_anew(), "Secret", part="ledger") for _ in range(2)]
     for number, secret in enumerate(secrets):
         assert secret["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
         folder = tmp_path / str(number)

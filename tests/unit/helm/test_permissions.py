@@ -11,7 +11,12 @@ from tests.support import chart
 
 RBAC: Final = ("Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
 NAMESPACED: Final = {"watchNamespaces": ["growth", "retention"]}
-OWN: Final = {kinds.MARKETING_MODEL.plural, kinds.MODEL_REVISION.plural, kinds.MODEL_APPROVAL.plural}
+OWN: Final = {
+    kinds.MARKETING_MODEL.plural,
+    kinds.MODEL_REVISION.plural,
+    kinds.MODEL_APPROVAL.plural,
+    kinds.PROMOTION_FREEZE.plural,
+}
 
 
 @pytest.mark.parametrize("values", [{}, NAMESPACED], ids=["cluster-wide", "namespaced"])
@@ -41,7 +46,7 @@ def test_operator_never_writes_what_people_write() -> None:
     """The spec of a MarketingModel is read only, and so is every revision once it is there."""
     rules = [rule for rule in operator_role()["rules"] if OWN & set(rule["resources"])]
     assert [(rule["resources"], rule["verbs"]) for rule in rules] == [
-        (["marketingmodels", "modelapprovals"], ["list", "watch"]),
+        (["marketingmodels", "modelapprovals", "promotionfreezes"], ["list", "watch"]),
         (["modelrevisions"], ["list", "watch", "create"]),
     ]
 
@@ -64,6 +69,9 @@ def test_namespaced_operator_has_the_same_rules_in_each_namespace() -> None:
     roles = {role["metadata"]["namespace"]: role for role in chart.of_kind(rendered, "Role") if not is_for_people(role)}
     assert set(roles) == {"growth", "retention", chart.NAMESPACE}
     assert roles["growth"]["rules"] == roles["retention"]["rules"] == operator_role()["rules"]
+    assert [rule["verbs"] for rule in roles[chart.NAMESPACE]["rules"] if rule["resources"] == ["promotionfreezes"]] == [
+        ["list", "watch"]
+    ]
 
 
 @pytest.mark.parametrize("values", [{}, NAMESPACED], ids=["cluster-wide", "namespaced"])
@@ -139,9 +147,10 @@ def test_privacy_officers_reach_the_ledger_and_nothing_else(values: dict[str, An
 
 
 def test_people_are_who_the_api_server_says() -> None:
-    """Two policies, each in force; off where somebody else sees to that."""
+    """Three policies, each in force; off where somebody else sees to that."""
     kinds = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
     policies, bindings = (chart.of_kind(chart.render(), kind) for kind in kinds)
+    assert len(policies) == 3
     assert {body["metadata"]["name"] for body in policies} == {body["spec"]["policyName"] for body in bindings}
     assert all(body["spec"]["failurePolicy"] == "Fail" for body in policies)
     assert all(body["spec"]["validationActions"] == ["Deny"] for body in bindings)

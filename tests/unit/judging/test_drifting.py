@@ -201,9 +201,10 @@ WHOLE = reply(6)
 EXPECTED = judge_drift(WHOLE, Drift())
 
 
-@given(st.integers(1, 100), st.randoms(use_true_random=False))
-def test_replicas_their_order_and_restarts_change_no_bit(replicas: int, draw: random.Random) -> None:
+@given(st.integers(1, 100), st.integers(0, 2**32))
+def test_replicas_their_order_and_restarts_change_no_bit(replicas: int, seed: int) -> None:
     """A day's counters split over 1 to 100 replicas, in any order, each restarted at will: the same verdict."""
+    draw = random.Random(seed)
     parts = split(ROWS, replicas, draw)
     draw.shuffle(parts)
     merged: list[bytes] = []

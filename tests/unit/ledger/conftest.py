@@ -12,6 +12,7 @@ import pytest
 
 from marquee.ledger.store.database import Database
 from tests.support.ledger import Ledger, Sender, settings_of
+from tests.support.plainhttp import http_client
 from tests.support.postgres import Postgres
 
 _numbers = itertools.count(1)
@@ -64,7 +65,7 @@ def database(ledger: Ledger) -> Database:
 @pytest.fixture
 def http(ledger: Ledger) -> Iterator[httpx.Client]:
     """A client of the ledger."""
-    with httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as client:
+    with http_client(ledger.url, timeout=30) as client:
         yield client
 
 

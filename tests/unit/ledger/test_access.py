@@ -21,6 +21,7 @@ from marquee.ledger.access.senders import ReviewUnavailableError, Role, Sender, 
 from marquee.ledger.errors import SettingsError
 from tests.support.ledger import MASTER, Ledger, settings_of
 from tests.support.ledger import Sender as Sending
+from tests.support.plainhttp import http_client
 
 SHOP = Sender("key:shop", frozenset({Role.OUTCOMES}), ("growth/*",))
 PREDICTOR = "system:serviceaccount:growth:default"
@@ -274,7 +275,7 @@ def test_roles_hold_over_http(tmp_path: Path) -> None:
     buy = {"outcome": "buy"}
     with (
         Ledger(settings_of(tmp_path), authenticator=gate) as ledger,
-        httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http,
+        http_client(ledger.url, timeout=30) as http,
     ):
         own, foreign = Sending(http, "growth/lead"), Sending(http, "retention/lead")
         assert own.declare(buy, **operator).status_code == foreign.declare(buy, **operator).status_code == 201
@@ -303,7 +304,7 @@ def test_sender_over_its_quota_waits(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, exposures_per_second=2, outcomes_per_second=1, burst_seconds=2)
     with (
         Ledger(settings) as ledger,
-        httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http,
+        http_client(ledger.url, timeout=30) as http,
     ):
         sender = Sending(http, "growth/lead")
         sender.declare({"outcome": "buy"})

@@ -13,7 +13,7 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from marquee.audit.events import Stamp, TrafficChanging
+from marquee.audit.events import Stamp
 from marquee.audit.keys import PrivateKey, Use
 from marquee.audit.statements import Statement, read_stamp, write_entry
 from marquee.audit.verify_offline import verify
@@ -33,6 +33,7 @@ from marquee.ledger.errors import SettingsError
 from marquee.ledger.settings import PREFIX
 from tests.support.audit.logs import AUTHOR, SUBJECT, event
 from tests.support.ledger import LOG_NAME, LOG_SEED, Ledger, keeping_a_log, settings_of
+from tests.support.plainhttp import http_client
 
 BEGINNING: Final = datetime(2026, 11, 28, tzinfo=UTC)
 OTHER: Final = PrivateKey("somebody.example", Use.LOG, bytes([7] * 32))
@@ -79,7 +80,7 @@ def kept(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def client(kept: Ledger) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=kept.url, trust_env=False, timeout=30) as http:
+    with http_client(kept.url, timeout=30) as http:
         yield http
 
 
@@ -100,7 +101,7 @@ def test_entries_of_many_senders_share_their_writes(kept: Ledger) -> None:
     """What waits meanwhile is one group: far fewer durable writes than entries, and each is found where it was put."""
 
     def fill(number: int) -> list[int]:
-        with httpx.Client(base_url=kept.url, trust_env=False, timeout=60) as http:
+        with http_client(kept.url, timeout=60) as http:
             author = Author(http, f"growth/m{number}")
             author.append(10)
             return author.indices
@@ -168,7 +169,7 @@ def test_only_the_operator_appends_and_everybody_reads(tmp_path: Path) -> None:
     """By its service account, as with its other writes; a log that only some may read convinces nobody."""
     gate = Gate(None, ServiceAccounts(Reviewer(), frozenset({"marquee-system:marquee"})))
     settings = settings_of(tmp_path, **keeping_a_log(tmp_path))
-    with Ledger(settings, authenticator=gate) as ledger, httpx.Client(base_url=ledger.url, trust_env=False) as http:
+    with Ledger(settings, authenticator=gate) as ledger, http_client(ledger.url) as http:
         author = Author(http)
         entry = author.entry()
         assert author.send(entry).status_code == 401
@@ -255,7 +256,7 @@ def test_what_was_entered_survives_the_ledger(tmp_path: Path) -> None:
     settings = settings_of(tmp_path, **keeping_a_log(tmp_path))
     indices: list[int] = []
     for _ in range(2):
-        with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False) as http:
+        with Ledger(settings) as ledger, http_client(ledger.url) as http:
             author = Author(http, indices=indices)
             author.append(2)
             assert "author operator.example" in http.get(AUDIT_POLICY_PATH).text
@@ -264,7 +265,7 @@ def test_what_was_entered_survives_the_ledger(tmp_path: Path) -> None:
 
 def test_a_ledger_without_a_log_says_so(tmp_path: Path) -> None:
     """Whoever asks the wrong one is told which setting would make it the right one."""
-    with Ledger(settings_of(tmp_path)) as ledger, httpx.Client(base_url=ledger.url, trust_env=False) as http:
+    with Ledger(settings_of(tmp_path)) as ledger, http_client(ledger.url) as http:
         for answer in (Author(http).send(Author(http).entry()), http.get(AUDIT_ENTRIES_PATH)):
             assert (answer.status_code, kind_of(answer)) == (404, "no-audit-log")
         assert "marquee_audit" not in http.get("/metrics").text
@@ -342,4 +343,3 @@ def test_entries_are_typed(client: httpx.Client) -> None:
     author.send(entry)
     (only,) = client.get(AUDIT_ENTRIES_PATH, params={"from": 0, "limit": 1}).json()["entries"]
     assert base64.b64decode(only["entry"]) == entry
-    assert TrafficChanging.KIND == "traffic-changing/v1"

@@ -8,12 +8,11 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-import httpx
-
 from marquee.ledger.book.verifying import verify
 from marquee.ledger.settings import PREFIX, Settings
 from marquee.ledger.store.database import Database
 from tests.support.ledger import Ledger, Sender, settings_of
+from tests.support.plainhttp import http_client
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 DOCS: Final = (ROOT / "docs" / "ledger.md").read_text(encoding="utf-8")
@@ -61,7 +60,7 @@ def test_documented_backup_is_a_whole_book(tmp_path: Path) -> None:
     """The statement of the documentation makes a consistent copy while the ledger runs."""
     (statement,) = re.findall(r"VACUUM INTO '([^']+)'", DOCS)
     assert statement.startswith("/var/lib/marquee/")
-    with Ledger(settings_of(tmp_path)) as ledger, httpx.Client(base_url=ledger.url, trust_env=False) as http:
+    with Ledger(settings_of(tmp_path)) as ledger, http_client(ledger.url) as http:
         sender = Sender(http, "growth/lead")
         sender.expose(sender.batch(["ann", "bob"]))
         connection = sqlite3.connect(tmp_path / "ledger.db")
@@ -77,7 +76,7 @@ def test_documented_backup_is_a_whole_book(tmp_path: Path) -> None:
 def test_documented_examples_are_what_the_ledger_takes(tmp_path: Path) -> None:
     """The declaration of the documentation is accepted, and counts what the page says."""
     (declaration,) = re.findall(r"`(\{\"metrics\": .*?\})` \|", DOCS)
-    with Ledger(settings_of(tmp_path)) as ledger, httpx.Client(base_url=ledger.url, trust_env=False) as http:
+    with Ledger(settings_of(tmp_path)) as ledger, http_client(ledger.url) as http:
         sender = Sender(http, "growth/lead")
         assert sender.declare(*json.loads(declaration)["metrics"]).status_code == 201
         sender.expose(sender.batch(["ann"]))

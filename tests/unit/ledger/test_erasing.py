@@ -34,6 +34,7 @@ from marquee.ledger.store.subjects_schema import decisions, subjects
 from tests.support.audit.logs import AUTHOR
 from tests.support.ledger import LOG_NAME, LOG_SEED, Ledger, Sender, keeping_a_log, settings_of
 from tests.support.people import People, kind_of
+from tests.support.plainhttp import http_client
 
 LOG_KEY: Final = PrivateKey(LOG_NAME, Use.LOG, LOG_SEED)
 LEAD: Final = "growth/lead"
@@ -52,7 +53,7 @@ def kept(tmp_path: Path) -> Iterator[Ledger]:
 
 @pytest.fixture
 def client(kept: Ledger) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=kept.url, trust_env=False, timeout=60) as http:
+    with http_client(kept.url, timeout=60) as http:
         yield http
 
 
@@ -254,7 +255,7 @@ def test_an_erasure_that_is_interrupted_ends_at_the_next_start(
 ) -> None:
     """Exactly once, at whichever step the ledger was ended; before its mark it has not begun."""
     settings = settings_of(tmp_path, **keeping_a_log(tmp_path))
-    with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http:
+    with Ledger(settings) as ledger, http_client(ledger.url, timeout=30) as http:
         People(http, LEAD).log("ann", "bob")
         with monkeypatch.context() as patch:
             patch.setattr(*crashing(step))
@@ -262,7 +263,7 @@ def test_an_erasure_that_is_interrupted_ends_at_the_next_start(
             # the process is gone: nothing that it would do by itself later happens
             ledger.running.state.eraser.finish = None  # type: ignore[method-assign,assignment]
     begun = step != "before the mark"
-    with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http:
+    with Ledger(settings) as ledger, http_client(ledger.url, timeout=30) as http:
         people, deadline = People(http, LEAD), time.monotonic() + 60
         while begun and time.monotonic() < deadline and unfinished(ledger):
             time.sleep(0.02)
@@ -353,7 +354,7 @@ def test_a_clock_that_went_back(client: httpx.Client, kept: Ledger) -> None:
 def test_a_ledger_without_the_log_does_not_erase(tmp_path: Path) -> None:
     """Where another one with the same database keeps it: an erasure that nobody enters could not be proven."""
     settings = settings_of(tmp_path, audit_url="http://marquee-audit.marquee-system.svc:8090")
-    with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False) as http:
+    with Ledger(settings) as ledger, http_client(ledger.url) as http:
         people = People(http, LEAD)
         people.log("ann")
         answer = people.erase("ann")
@@ -366,15 +367,15 @@ def test_a_ledger_without_the_log_does_not_erase(tmp_path: Path) -> None:
 def test_a_restored_backup_brings_nobody_back(tmp_path: Path) -> None:
     """Whom the newer log calls erased is forgotten again, by what a key that is back gives, without another entry."""
     settings = settings_of(tmp_path, **keeping_a_log(tmp_path))
-    with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http:
+    with Ledger(settings) as ledger, http_client(ledger.url, timeout=30) as http:
         People(http, LEAD).log("ann", "bob", "carl")
         assert len(People(http, LEAD).erase("bob").json()["erased"]) == 1
     (tmp_path / "backup.db").write_bytes((tmp_path / "ledger.db").read_bytes())
-    with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http:
+    with Ledger(settings) as ledger, http_client(ledger.url, timeout=30) as http:
         assert len(People(http, LEAD).erase("ann").json()["erased"]) == 1
     (tmp_path / "ledger.db").write_bytes((tmp_path / "backup.db").read_bytes())
     for _ in range(2):
-        with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http:
+        with Ledger(settings) as ledger, http_client(ledger.url, timeout=30) as http:
             people, deadline = People(http, LEAD), time.monotonic() + 60
             while people.kept("ann") and time.monotonic() < deadline:
                 time.sleep(0.02)

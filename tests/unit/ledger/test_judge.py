@@ -26,6 +26,7 @@ from marquee.ledger.store.database import Database
 from marquee.ledger.store.schema import credits_, metrics, rollouts
 from tests.support.judge import STEPS, Controller, KnownModels, bad, external, fill, good
 from tests.support.ledger import Ledger, Sender, settings_of
+from tests.support.plainhttp import http_client
 
 _numbers = itertools.count(1)
 DOCUMENT: Final = (Path(__file__).resolve().parents[3] / "docs" / "judge.md").read_text(encoding="utf-8")
@@ -52,7 +53,7 @@ def judge(request: pytest.FixtureRequest, memory: Path, known: KnownModels) -> I
 @pytest.fixture
 def web(judge: Ledger) -> Iterator[httpx.Client]:
     """A client of it."""
-    with httpx.Client(base_url=judge.url, trust_env=False, timeout=30) as client:
+    with http_client(judge.url, timeout=30) as client:
         yield client
 
 
@@ -464,7 +465,7 @@ def test_key_for_verdicts_opens_its_models_alone(scheme: str, known: KnownModels
     known.bodies["shop/own"] = external()
     with (
         Ledger(settings_of(tmp_path), authenticator=Gate(ApiKeys(path), None), models=known) as ledger,
-        httpx.Client(trust_env=False) as http,
+        http_client() as http,
     ):
 
         def ask(model: str, secret: str) -> tuple[int, str]:
@@ -486,7 +487,7 @@ def test_key_for_verdicts_opens_its_models_alone(scheme: str, known: KnownModels
 
 def test_ledger_outside_of_a_cluster_says_so(tmp_path: Path) -> None:
     """Without an API server there is nothing to judge by, in words."""
-    with Ledger(settings_of(tmp_path)) as ledger, httpx.Client(base_url=ledger.url, trust_env=False) as http:
+    with Ledger(settings_of(tmp_path)) as ledger, http_client(ledger.url) as http:
         response = Controller(http, "shop/recommendations").flagger("Promote")
         assert (response.status_code, kind_of(response)) == (503, "models-unavailable")
         assert "runs outside of a cluster" in response.json()["detail"]
@@ -523,7 +524,7 @@ def test_two_replicas_agree(controller: Controller, pods: Sender, known: KnownMo
     settings = judge._settings.model_copy(update={"database_url": url.replace("+psycopg", "").replace("+pysqlite", "")})
     controller.flagger("Promote")
     good(pods, "aaaa", 0)
-    with Ledger(settings, models=known) as other, httpx.Client(base_url=other.url, trust_env=False, timeout=60) as http:
+    with Ledger(settings, models=known) as other, http_client(other.url, timeout=60) as http:
         both = [controller, Controller(http, controller.model)]
         with ThreadPoolExecutor(12) as pool:
             answers = list(pool.map(lambda n: said(both[n % 2].flagger("Promote")), range(12)))
@@ -536,7 +537,7 @@ def test_unwritable_yes_is_no_yes(tmp_path: Path, known: KnownModels) -> None:
     known.bodies["shop/down"] = external()
     with (
         Ledger(settings_of(tmp_path), models=known) as ledger,
-        httpx.Client(base_url=ledger.url, trust_env=False, timeout=60) as http,
+        http_client(ledger.url, timeout=60) as http,
     ):
         controller = Controller(http, "shop/down")
         controller.flagger("Promote")

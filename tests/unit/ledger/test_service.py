@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.command import downgrade
@@ -30,6 +29,7 @@ from marquee.ledger.store.migrating import alembic_config, migrate
 from marquee.ledger.store.schema import exposures, metadata, pending, rollouts
 from marquee.ledger.store.temporary import temporary_folder
 from tests.support.ledger import Ledger, Sender, settings_of
+from tests.support.plainhttp import http_client
 
 BUY = {"outcome": "buy"}
 
@@ -98,7 +98,7 @@ def test_verify_finds_what_was_changed_by_hand(
     """The integers are recomputed from the rows; each difference is a sentence, and the exit code says so."""
     settings = settings_of(tmp_path)
     monkeypatch.setenv(PREFIX + "DATABASE_URL", settings.database_url)
-    with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http:
+    with Ledger(settings) as ledger, http_client(ledger.url, timeout=30) as http:
         sender = Sender(http, "growth/lead")
         sender.declare(BUY, {"outcome": "spend", "kind": "Mean"})
         sender.expose(sender.batch(["ann", "bob"]))
@@ -145,7 +145,7 @@ def test_pages_say_how_it_is(tmp_path: Path) -> None:
     """Alive, ready, and not ready any more once the process is about to leave; then connections are closed."""
     with (
         Ledger(settings_of(tmp_path)) as ledger,
-        httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http,
+        http_client(ledger.url, timeout=30) as http,
     ):
         sender = Sender(http, "growth/lead")
         sender.expose(sender.batch(["ann", "bob"]))

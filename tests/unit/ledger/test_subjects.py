@@ -35,6 +35,7 @@ from marquee.ledger.store.subjects_schema import decisions, subjects
 from tests.support.examples import examples
 from tests.support.ledger import MASTER, Ledger, settings_of
 from tests.support.people import People, kind_of
+from tests.support.plainhttp import http_client
 
 DAY = 86_400
 _numbers = itertools.count(1)
@@ -186,7 +187,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     gate = Gate(ApiKeys(folder / "keys.json"), accounts)
     with (
         Ledger(settings_of(folder), authenticator=gate, models=KnownModels()) as ledger,  # type: ignore[arg-type]
-        httpx.Client(base_url=ledger.url, trust_env=False, timeout=30) as http,
+        http_client(ledger.url, timeout=30) as http,
     ):
         http.headers["x-keys"] = ",".join(f"{name}={key}" for name, key, _ in keys)
         yield http
@@ -451,7 +452,7 @@ def test_seals() -> None:
 def test_a_missing_master_key_is_said_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Nobody could find, read or erase its subjects."""
     own = settings_of(tmp_path)
-    with Ledger(own) as ledger, httpx.Client(base_url=ledger.url, trust_env=False) as http:
+    with Ledger(own) as ledger, http_client(ledger.url) as http:
         People(http, "growth/lead").log("ann")
     (tmp_path / "prediction-keys" / "7").rename(tmp_path / "prediction-keys" / "8")
     with Ledger(own):

@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import httpx
 import pytest
 
 from marquee.audit.events import INSTALLATION, KeyRotated
@@ -26,6 +25,7 @@ from marquee.ledger.errors import SettingsError
 from marquee.ledger.settings import settings_from
 from tests.support.audit.logs import NEXT_KEY, WITNESSES
 from tests.support.ledger import LOG_NAME, LOG_SEED, Ledger, keeping_a_log, settings_of
+from tests.support.plainhttp import http_client
 from tests.unit.ledger.test_audit import Author
 
 LOG_KEY: Final = PrivateKey(LOG_NAME, Use.LOG, LOG_SEED)
@@ -67,7 +67,7 @@ def test_a_quorum_of_witnesses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         lines.append(f"{WITNESSES[2].public.text} http://127.0.0.1:1")
         settings = settings_of(tmp_path, **keeping_a_log(tmp_path), audit_witnesses=tuple(lines), audit_quorum=2)
         ledger = stack.enter_context(Ledger(settings))
-        http = stack.enter_context(httpx.Client(base_url=ledger.url, trust_env=False, timeout=60))
+        http = stack.enter_context(http_client(ledger.url, timeout=60))
         author = Author(http)
         for size in (2, 4):
             author.append(2)
@@ -88,7 +88,7 @@ def test_without_a_quorum_a_proof_has_the_logs_word_alone(tmp_path: Path, monkey
     monkeypatch.setattr("marquee.ledger.auditing._CHECKPOINT_POLLS", 4)
     with witness(tmp_path / "w", WITNESSES[0], NEXT_KEY) as line:
         settings = settings_of(tmp_path, **keeping_a_log(tmp_path), audit_witnesses=(line,))
-        with Ledger(settings) as ledger, httpx.Client(base_url=ledger.url, trust_env=False, timeout=60) as http:
+        with Ledger(settings) as ledger, http_client(ledger.url, timeout=60) as http:
             Author(http).append(1)
             deadline = time.monotonic() + 60
             while (proof := http.get(AUDIT_PROOFS_PATH, params={"index": 0})).status_code == 503:
@@ -122,7 +122,7 @@ def test_another_key_is_entered_once(tmp_path: Path) -> None:
     """At the first start with it, by the ledger itself; not at the next one."""
     given = keeping_a_log(tmp_path)
     folder = given["audit_keys_path"]
-    with Ledger(settings_of(tmp_path, **given)) as ledger, httpx.Client(base_url=ledger.url, trust_env=False) as http:
+    with Ledger(settings_of(tmp_path, **given)) as ledger, http_client(ledger.url) as http:
         Author(http).append(1)
     successor = PrivateKey(LOG_NAME, Use.LOG, bytes([8] * 32))
     (folder / "key").write_text(successor.seed.hex(), encoding="ascii")
@@ -130,7 +130,7 @@ def test_another_key_is_entered_once(tmp_path: Path) -> None:
     for _ in range(2):
         with (
             Ledger(settings_of(tmp_path, **given)) as ledger,
-            httpx.Client(base_url=ledger.url, trust_env=False) as http,
+            http_client(ledger.url) as http,
         ):
             entries = http.get(AUDIT_ENTRIES_PATH, params={"from": 0}).json()["entries"]
     assert len(entries) == 2

@@ -7,7 +7,7 @@ import random
 import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 import kopf
@@ -32,6 +32,7 @@ from marquee.control.app.watching import registry_of, watch
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.connection import Connection, connect
 from marquee.control.cluster.errors import ClusterError, NotFound
+from marquee.control.cluster.informer import Informer
 from marquee.control.cluster.lease import LeaderElection
 from marquee.control.demand.measuring import Meter
 from marquee.control.demand.page import demand_route
@@ -40,7 +41,9 @@ from marquee.control.ledger.client import LedgerClient
 from marquee.control.ledger.drifting import DriftFollower
 from marquee.control.ledger.entering import DecisionLog
 from marquee.control.ledger.following import FollowerSettings, LedgerFollower
+from marquee.control.ledger.freezing import FreezeRecorder
 from marquee.control.observe.children import Children
+from marquee.control.observe.freezes import Freezes
 from marquee.control.observe.observer import Observer
 from marquee.control.observe.resources import Resources
 from marquee.control.probe import HttpProber
@@ -75,6 +78,7 @@ class Operator:
     queue: WorkQueue[ModelKey] = field(init=False)
     resources: Resources = field(init=False, default_factory=Resources)
     children: Children = field(init=False)
+    freezes: Freezes = field(init=False)
     client: Client = field(init=False)
     reconciler: Reconciler = field(init=False)
     election: LeaderElection = field(init=False)
@@ -83,6 +87,7 @@ class Operator:
     follower: LedgerFollower | None = field(init=False)
     drift_follower: DriftFollower | None = field(init=False)
     log: DecisionLog | None = field(init=False)
+    freeze_recorder: FreezeRecorder | None = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
@@ -90,11 +95,15 @@ class Operator:
         self.children = Children(
             self.connection, settings.watch_namespaces, lambda key: self.queue.add_after(key, CHILDREN_SETTLE_SECONDS)
         )
+        self.freezes = Freezes(self.connection, settings.watch_namespaces, settings.pod_namespace, self._refrozen)
         self.client = Client(self.connection)
         self.ledger = _ledger(settings, self.session)
         self.follower = self._follower(self.ledger)
         self.drift_follower = self._drift_follower(self.ledger)
         self.log = decision_log(settings, self.session)
+        self.freeze_recorder = (
+            FreezeRecorder(self.log, settings.pod_namespace, self.freezes.all) if self.log is not None else None
+        )
         self.reconciler = self._reconciler()
         self.election = LeaderElection(
             self.connection,
@@ -104,6 +113,14 @@ class Operator:
         )
         self.connection.may_write = lambda: self.election.is_leader
         self.collector = OperatorCollector(self.resources, self.queue)
+
+    def _refrozen(self, namespace: str | None) -> None:
+        """What is frozen in a namespace, or everywhere, is something else now."""
+        for model in self.resources.models():
+            if namespace in (None, model.metadata.namespace):
+                self.queue.add((model.metadata.namespace, model.metadata.name))
+        if self.freeze_recorder is not None:
+            self.freeze_recorder.wake()
 
     def _follower(self, ledger: LedgerClient | None) -> LedgerFollower | None:
         if ledger is None:
@@ -142,6 +159,7 @@ class Operator:
                 logged=decisions.reading if decisions is not None else None,
                 trainer=_trainer(self.settings),
                 trouble=retrainer.trouble,
+                freezes=self.freezes.over,
                 keda=Keda(self.settings.demand_url, self.settings.demand_authentication),
             ),
             actor=Actor(self.client, self.children, prober, self.ledger, decisions),
@@ -155,9 +173,7 @@ class Operator:
     async def run(self) -> None:
         """Until cancelled, or until a part gives up: then everything stops, and the process with it."""
         kopf_ready = asyncio.Event()
-        cluster = ClusterCollector(
-            self.connection, self.children.informers(), self.client.events.counters, self.election
-        )
+        cluster = ClusterCollector(self.connection, self._informers(), self.client.events.counters, self.election)
         pages = await serve_pages(
             self.settings.http_host,
             self.settings.http_port,
@@ -169,6 +185,7 @@ class Operator:
         try:
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(self.children.run(), name="children")
+                parts.create_task(self.freezes.run(), name="freezes")
                 parts.create_task(self._watch(registry, kopf_ready), name="kopf")
                 parts.create_task(self.election.run(self._lead), name="election")
                 if self.follower is not None:
@@ -177,6 +194,9 @@ class Operator:
                     parts.create_task(self.drift_follower.run(), name="drift")
         finally:
             await pages.cleanup()
+
+    def _informers(self) -> list[Informer[Any]]:
+        return [*self.children.informers(), *self.freezes.informers()]
 
     def _demand_route(self) -> web.RouteDef:
         meter = Meter(self.session, self.children.deployments_of, self.children.pods_of)
@@ -215,26 +235,30 @@ class Operator:
         """Why this replica could not take over at once; empty when it could."""
         if not kopf_ready.is_set():
             return "the watch of marquee.dev resources has not started; are the CRDs installed?"
-        waiting = [informer for informer in self.children.informers() if not informer.synced.is_set()]
+        waiting = [informer for informer in self._informers() if not informer.synced.is_set()]
         if waiting:
             return f"waiting for the first list of {waiting[0].kind}"
-        silent = [informer for informer in self.children.informers() if not informer.healthy]
+        silent = [informer for informer in self._informers() if not informer.healthy]
         return f"no contact with the API server: {silent[0].kind}" if silent else ""
 
     async def _lead(self) -> None:
         """Work the queue; called when the lease is ours, cancelled when it is not any more."""
         await self.children.wait_until_synced()
+        await self.freezes.wait_until_synced()
         await self._catch_up()
         log.info("leading", models=len(self.resources.models()), identity=self.settings.pod_name)
         self.collector.is_leader = True
         for model in self.resources.models():
             self.queue.add((model.metadata.namespace, model.metadata.name))
-        resync = asyncio.create_task(self._resync())
+        beside = [asyncio.create_task(self._resync(), name="resync")]
+        if self.freeze_recorder is not None:
+            beside.append(asyncio.create_task(self.freeze_recorder.run(), name="freezes entered"))
         try:
             await self.queue.run(self.reconciler.reconcile, workers=self.settings.workers)
         finally:
             self.collector.is_leader = False
-            resync.cancel()
+            for task in beside:
+                task.cancel()
 
     async def _catch_up(self) -> None:
         """Wait until kopf's watch has delivered what exists now.

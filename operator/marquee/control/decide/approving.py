@@ -14,7 +14,7 @@ from marquee.api.governance import MAX_TOLD, GovernanceStatus
 from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
-from marquee.contract.approval import ANNOTATION_AUTHOR
+from marquee.contract.approval import ANNOTATION_AUTHOR, ANNOTATION_EDITOR
 from marquee.control.render.record import plan_digest
 from marquee.control.snapshot import Snapshot
 
@@ -66,11 +66,13 @@ def weigh(snapshot: Snapshot, revision: ModelRevision) -> Weighed | None:
     governance = snapshot.model.spec.governance
     if governance is None or governance.approvals is None:
         return None
-    policy = policy_digest(snapshot.model)
+    policy, editor = policy_digest(snapshot.model), editor_of(snapshot.model)
     counted: dict[str, ModelApproval] = {}
     rejected = []
     for approval in _of(snapshot, revision):
         why = _flaw(approval, revision, policy, snapshot.now)
+        if not why and approval.spec.approver == editor:
+            why = f"spec.approver: {editor} is who has changed last what the model asks for"
         if not why and approval.spec.approver in counted:
             why = f"spec.approver: {approval.spec.approver} has approved it already"
         if why:
@@ -78,6 +80,12 @@ def weigh(snapshot: Snapshot, revision: ModelRevision) -> Weighed | None:
         else:
             counted[approval.spec.approver] = approval
     return Weighed(revision, policy, governance.approvals.required, tuple(counted.values()), tuple(rejected))
+
+
+def editor_of(model: MarketingModel) -> str:
+    """Who has changed last what approvals are about; empty where nobody says: admission lets nobody leave it out while
+    approvals are asked for, so it is a spec from before that was so."""
+    return model.metadata.annotations.get(ANNOTATION_EDITOR, "")
 
 
 def policy_digest(model: MarketingModel) -> str:

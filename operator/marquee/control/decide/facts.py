@@ -186,7 +186,7 @@ def _fairness(snapshot: Snapshot, resolution: Resolution) -> Fairness | None:
 
 def _held(snapshot: Snapshot) -> Held | None:
     said = read_hold(snapshot.model.metadata.annotations.get(ANNOTATION_FREEZE))
-    return held(snapshot.model.spec.rollout, said, snapshot.now)
+    return held(snapshot.model.spec.rollout, said, snapshot.now, snapshot.freezes)
 
 
 def _instead(snapshot: Snapshot, rollout: RolloutFacts, serving: str | None) -> Resolution:

@@ -11,6 +11,7 @@ from marquee.api.marketing_model import MarketingModelStatus
 from marquee.audit.events import (
     ApprovalChanged,
     DriftJudged,
+    FreezesChanged,
     KillSwitchTurned,
     RetrainingChanged,
     RolloutStepped,
@@ -96,7 +97,7 @@ class Entry:
     """What the audit log must have before the writes that follow, unless it is there already."""
 
     decision: Decision
-    event: RolloutStepped | KillSwitchTurned | ApprovalChanged | DriftJudged
+    event: RolloutStepped | KillSwitchTurned | ApprovalChanged | DriftJudged | FreezesChanged
     """Without actor and version, which whoever enters it adds."""
     subjects: tuple[Subject, ...]
     must_wait: bool = False

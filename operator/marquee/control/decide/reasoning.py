@@ -13,6 +13,7 @@ from typing import Final
 from marquee.api.rollout import MAX_STEPS
 from marquee.api.rollout_status import CohortCounts, MetricEvidence, RolloutResult
 from marquee.audit.events import CohortEvidence, MetricFinding, RolloutStepped, Share, SliceGap, StepVerdict, Subject
+from marquee.control.decide.approving import editor_of
 from marquee.control.decide.diagnosing import bounded
 from marquee.control.decide.facts import Facts
 from marquee.control.decide.integers import counts_of
@@ -30,6 +31,7 @@ _ENDS: Final[dict[RolloutResult, StepVerdict]] = {
     RolloutResult.SUPERSEDED: "Supersede",
 }
 _NAME_LIMIT: Final = 100
+_USER_LIMIT: Final = 253
 _DIGEST: Final = "sha256:"
 
 
@@ -51,6 +53,7 @@ def event_of(
         before=shares_of(before),
         rule=row.name,
         by=_asked_by(facts),
+        editor=bounded(editor_of(snapshot.model), _USER_LIMIT),
         plan=record.plan if record is not None and record.name == decision.rollout else "",
         approvals=_approvals(facts),
         fairness=_gaps(facts),

@@ -154,8 +154,8 @@ GLOSSARY: Final = {
     _UNFAIR.words: "groups of an input are further apart than `spec.governance.fairness` lets them be",
     _NEXT.words: "without a rollout, or free to go on from its step",
     _NEW.words: "no revision of the model has ever served",
-    _HELD.words: "`spec.rollout.windows` and `freezes`, or `kubectl marquee freeze`, let no revision get more users at "
-    "this time",
+    _HELD.words: "a PromotionFreeze, `spec.rollout.windows` and `freezes`, or `kubectl marquee freeze` let no revision "
+    "get more users at this time",
     _KILLED.words: "`spec.killSwitch.engaged`, or `kubectl marquee kill` and no `unkill` since; the wanted revision is "
     "then the fallback, it is ready when any of its pods is, and steps, pauses and verdicts count for nothing",
     _OPEN.words: "there is a rollout that has not ended, of whatever revision",

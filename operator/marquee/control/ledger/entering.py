@@ -21,6 +21,7 @@ from marquee.audit.events import (
     ApprovalChanged,
     DriftJudged,
     Event,
+    FreezesChanged,
     KillSwitchTurned,
     RetrainingChanged,
     RolloutStepped,
@@ -30,6 +31,7 @@ from marquee.audit.keys import PrivateKey
 from marquee.audit.statements import Statement, read_entry, read_stamp, write_entry
 from marquee.contract.audit import EnteredReply, LoggedEntry
 from marquee.control.decide.drift_entered import decision_of
+from marquee.control.decide.freezes_entered import list_of
 from marquee.control.decide.plan import Entry, RunEntry
 from marquee.control.ledger.errors import LedgerError, LedgerNotUnderstoodError, OutOfSequenceError
 from marquee.control.runtime.clock import utc_now
@@ -115,6 +117,11 @@ class DecisionLog:
 
         """
         await self._safely(key, partial(self._enter, key, entries))
+
+    async def look(self, key: ModelKey) -> LogReading:
+        """What the log says of a model, asked for when it is not known. Raises `LedgerError`."""
+        newest = self._newest[key] = self._newest.get(key) or await self._look(key)
+        return newest.reading
 
     async def enter_runs(self, key: ModelKey, entries: Sequence[RunEntry]) -> None:
         """The same of entries about retraining. Raises like `enter`."""
@@ -230,6 +237,8 @@ def _decision_of(event: Event | None) -> Decision | None:
         return Decision(f"kill-switch@{at}", 0, stage, (), event.model_uid)
     if isinstance(event, DriftJudged):
         return decision_of(event)
+    if isinstance(event, FreezesChanged):
+        return list_of(event)
     if isinstance(event, ApprovalChanged):
         return Decision(f"approval@{event.approval_uid}", 0, event.change, (), event.model_uid)
     if not isinstance(event, RolloutStepped):

@@ -18,6 +18,7 @@ from marquee.control.snapshot import (
     ProbeResult,
     Reading,
     Snapshot,
+    StandingFreeze,
     Trainer,
     Trouble,
 )
@@ -42,6 +43,8 @@ class Observer:
     """What retraining runs take from the operator."""
     trouble: Callable[[ModelKey], Trouble | None] = lambda _: None
     """Why the last step of retraining could not be made."""
+    freezes: Callable[[str], tuple[StandingFreeze, ...]] = lambda _: ()
+    """The PromotionFreezes over the models of a namespace."""
     keda: Keda = field(default_factory=Keda)
     """How ScaledObjects learn of requests, where the cluster has KEDA."""
 
@@ -72,6 +75,7 @@ class Observer:
             drift=self.drift(key),
             scaled_objects=owned.scaled_objects,
             approvals=self.resources.approvals_of(namespace, name),
+            freezes=self.freezes(namespace),
             jobs=owned.jobs,
             training_runtimes=owned.training_runtimes,
             has_train_jobs=self.children.serves(TRAIN_JOB) and self.children.serves(TRAINING_RUNTIME),

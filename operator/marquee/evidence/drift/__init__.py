@@ -6,7 +6,9 @@ rest of `marquee.evidence`.
 =================  ==========================================================================
 ``counting``       counters of a feature and of a window; they add up
 ``distributions``  tail probabilities of chi-square and Student's t
-``comparing``      a window against its baseline: chi-square, its design effect, the size of the effect
+``binning``        neighbouring bins of too few rows, merged
+``wavering``       by how much alike windows differ, and the tail of chi-square where they do
+``comparing``      a window against its baseline: chi-square, its p-value, the size of the effect
 ``shifting``       how far a feature's mean moved from what the windows before predict
 ``accumulating``   small shifts that add up over windows, with a bound on false alarms
 ``multiplicity``   many features, one rate of false discoveries
@@ -17,5 +19,6 @@ rest of `marquee.evidence`.
 ``baselines``      which windows a window is compared with
 ``settings``       thresholds, with reasons
 ``verdict``        the verdict as data: first matching row wins
+``replay_offline`` all of it once more, as a script that shares no line with the others
 =================  ==========================================================================
 """

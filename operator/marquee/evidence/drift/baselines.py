@@ -10,6 +10,7 @@ from marquee.evidence.drift.counting import Histogram, Window
 from marquee.evidence.drift.quality import faults
 from marquee.evidence.drift.settings import QualitySettings
 from marquee.evidence.drift.shifting import Level, level_of
+from marquee.evidence.drift.wavering import Wavering, wavering_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,15 @@ class Baseline:
     by_label: Mapping[str, tuple[Window, ...]]
     levels: Mapping[str, Level]
     """By feature, of numbers."""
+    wavering: Mapping[str, Wavering]
+    """By feature."""
     excluded: tuple[Window, ...]
     """Windows of a broken feed."""
 
     @property
     def features(self) -> tuple[str, ...]:
         """All that were ever counted, by name."""
-        return tuple(sorted({name for found in self.by_label.values() for each in found for name in each.features}))
+        return tuple(_names(self.by_label))
 
     def like(self, label: str) -> tuple[Window, ...]:
         """The windows of a label."""
@@ -48,7 +51,13 @@ def baseline_of(windows: Iterable[Window], settings: QualitySettings) -> Baselin
         alike[window.label].append(window)
     broken = [each for found in alike.values() for each in found if _is_broken(each, found, settings)]
     kept = {label: tuple(each for each in found if each not in broken) for label, found in sorted(alike.items())}
-    return Baseline(by_label=kept, levels=_levels(kept), excluded=tuple(broken))
+    counted = {name: _by_label(kept, name) for name in _names(kept)}
+    return Baseline(
+        by_label=kept,
+        levels=_levels(counted),
+        wavering={name: wavering_of(found) for name, found in counted.items()},
+        excluded=tuple(broken),
+    )
 
 
 def _is_broken(window: Window, alike: Sequence[Window], settings: QualitySettings) -> bool:
@@ -56,13 +65,19 @@ def _is_broken(window: Window, alike: Sequence[Window], settings: QualitySetting
     return not window.rows or bool(others and faults(window, others, settings))
 
 
-def _levels(by_label: Mapping[str, Sequence[Window]]) -> dict[str, Level]:
-    names = sorted({name for found in by_label.values() for each in found for name in each.features})
+def _names(by_label: Mapping[str, Sequence[Window]]) -> list[str]:
+    return sorted({name for found in by_label.values() for each in found for name in each.features})
+
+
+def _by_label(by_label: Mapping[str, Sequence[Window]], name: str) -> dict[str, list[Histogram]]:
+    return {
+        label: [each.features[name] for each in found if name in each.features] for label, found in by_label.items()
+    }
+
+
+def _levels(counted: Mapping[str, Mapping[str, Sequence[Histogram]]]) -> dict[str, Level]:
     levels = {}
-    for name in names:
-        counted = {
-            label: [each.features[name] for each in found if name in each.features] for label, found in by_label.items()
-        }
-        if all(each.ordered for found in counted.values() for each in found) and (level := level_of(counted)):
+    for name, by_label in counted.items():
+        if all(each.ordered for found in by_label.values() for each in found) and (level := level_of(by_label)):
             levels[name] = level
     return levels

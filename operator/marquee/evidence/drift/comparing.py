@@ -1,35 +1,32 @@
-"""A window's histogram against its baseline: two-sample chi-square with a design effect, and the size of the effect.
+"""A window's histogram against its baseline: two-sample chi-square of days that waver, and the size of the effect.
 
 With counts O (n rows in the window), R (m rows in the baseline's W windows) and pooled shares p over B bins::
 
     X2 = sum_k (O_k/n - R_k/m)^2 / (p_k (1/n + 1/m))
 
 is chi-square with B-1 degrees of freedom if rows are independent. They are not: days differ by more than their rows
-explain, and with enough rows any two days do. That extra variation between alike windows is estimated from the
-baseline itself: a window's share varies as ``p(1-p)(1/n + rho)``, with rho from the chi-square of homogeneity of the
-baseline's windows by the method of moments, and X2 is divided by the resulting design effect. That is the
-first-order correction of Rao and Scott (Annals of Statistics 12, 1984) with one intra-window correlation for all
-bins. Where the extra variation lies in one direction, such as a mean that wavers, the tail is heavier than that of
-chi-square; this is why a single window never asks for a retraining.
+explain, and with enough rows any two days do. That extra variation, in the window and in the few windows that its
+baseline is made of, is estimated from the baseline itself, and X2 is held against the tail that it has with it: see
+`wavering`. A baseline that is off by its own few days is part of that tail. Over many baselines a day is a false
+alarm as often as promised, but one that is off stays so: false alarms of one weekday come together.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress
 from typing import Final
 
+from marquee.evidence.drift.binning import groups_of, merged
 from marquee.evidence.drift.counting import Histogram, total
-from marquee.evidence.drift.distributions import chi_square_tail
+from marquee.evidence.drift.distributions import chi_square_quantile
+from marquee.evidence.drift.wavering import NOTHING_KNOWN, Wavering, wavering_tail
 
-MINIMUM_EXPECTED: Final = 5.0
-"""Below it chi-square's tail is wrong (Cochran 1954): bins of fewer expected rows are merged with their neighbours."""
 _SMOOTHING: Final = 0.5
 """Added to each bin for the population stability index, which an empty bin would make infinite (Jeffreys)."""
-
-_Group = tuple[int, int]
+_IN_99_OF_100: Final = 2.3263478740408408
+"""Standard normal quantile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,42 +39,46 @@ class Comparison:
     """PSI, the size of the difference, less what rows of one distribution would show on average; never below 0. A mean
     shifted by d standard deviations gives d squared: 0.01 for a tenth."""
     design_effect: float
-    """How much more alike windows vary than their rows explain; 1: not at all."""
+    """How many times the difference of alike windows varies by what their rows explain, mean over the bins; 1: rows
+    are all. The p-value takes more than this mean, see `wavering`."""
     bins: int
     """Bins that were compared, after merging."""
     noise: float
-    """PSI that chance alone stays below 99 times in 100; above the effect floor, the rows are too few."""
+    """PSI that the rows' chance stays below 99 times in 100, times the design effect; above the effect floor, the rows
+    are too few."""
 
 
-def compare(window: Histogram, baseline: Sequence[Histogram]) -> Comparison:
+def compare(window: Histogram, baseline: Sequence[Histogram], wavering: Wavering = NOTHING_KNOWN) -> Comparison:
     """Compare. Without rows, or with less than two bins of enough rows, nothing differs and ``noise`` is infinite.
 
     Args:
         window: counts of the window.
-        baseline: counts of the windows that it should be like, over the same bins. One of them has no extra variation.
+        baseline: counts of the windows that it should be like, over the same bins.
+        wavering: by how much alike windows of the feature differ; by default no more than their rows explain.
 
     Raises:
         CountsError: they were not counted over the same bins, or the baseline is empty.
 
     """
     reference = total(baseline)
-    rows, reference_rows = window.valid, (window + reference).valid - window.valid
+    both = window + reference
+    rows, reference_rows = window.valid, both.valid - window.valid
     if not rows or not reference_rows:
         return Comparison(1.0, 0.0, 1.0, 0, math.inf)
-    groups = _groups(window.bins, reference.bins)
-    observed, expected = _merged(window.bins, groups), _merged(reference.bins, groups)
+    groups = groups_of(both.bins, min(rows, reference_rows) / both.valid)
+    observed, expected = merged(window.bins, groups), merged(reference.bins, groups)
     degrees = len(groups) - 1
     if degrees < 1:
         return Comparison(1.0, 0.0, 1.0, len(groups), math.inf)
     spread = 1 / rows + 1 / reference_rows
-    statistic = _statistic(observed, expected, spread)
-    effect = 1 + _correlation([_merged(each.bins, groups) for each in baseline]) * _extra(baseline) / spread
+    scale = _days(baseline) / spread
+    effect = 1 + max(0.0, wavering.extra) * scale / degrees
     return Comparison(
-        p_value=chi_square_tail(statistic / effect, degrees),
+        p_value=wavering_tail(_statistic(observed, expected, spread), degrees, wavering, scale),
         stability_index=max(0.0, stability_index(observed, expected) - degrees * spread),
         design_effect=effect,
         bins=len(groups),
-        noise=_chi_square_99(degrees) * spread * effect,
+        noise=chi_square_quantile(_IN_99_OF_100, degrees) * spread * effect,
     )
 
 
@@ -100,56 +101,7 @@ def _statistic(observed: Sequence[int], expected: Sequence[int], spread: float) 
     )
 
 
-def _correlation(windows: Sequence[Sequence[int]]) -> float:
-    """rho: the extra variation of a share between alike windows, in units of p(1-p); 0 for fewer than two of them."""
-    sizes = [sum(window) for window in windows]
-    filled = list(compress(windows, sizes))
-    sizes = [size for size in sizes if size]
-    if len(filled) < 2:
-        return 0.0
-    rows = sum(sizes)
-    shares: list[float] = [sum(column) / rows for column in zip(*filled, strict=True)]
-    heterogeneity = math.fsum(
-        (seen - size * share) ** 2 / (size * share)
-        for window, size in zip(filled, sizes, strict=True)
-        for seen, share in zip(window, shares, strict=True)
-        if share
-    )
-    degrees = sum(share > 0 for share in shares) - 1
-    if degrees < 1:
-        return 0.0
-    excess = heterogeneity - degrees * (len(filled) - 1)
-    return max(0.0, excess / (degrees * (rows - sum(size * size for size in sizes) / rows)))
-
-
-def _extra(baseline: Sequence[Histogram]) -> float:
-    """How often rho counts in a difference: once for the window, and for the baseline as its windows average it out."""
+def _days(baseline: Sequence[Histogram]) -> float:
+    """How often a day's variance counts in a difference: once for the window, and as the baseline averages it out."""
     sizes = [histogram.valid for histogram in baseline]
     return 1 + sum(size * size for size in sizes) / sum(sizes) ** 2
-
-
-def _groups(window: Sequence[int], reference: Sequence[int]) -> list[_Group]:
-    """Ranges of neighbouring bins in each of which both sides expect enough rows; few bins of many rows stay alone."""
-    both = sum(window) + sum(reference)
-    needed = MINIMUM_EXPECTED * both / min(sum(window), sum(reference))
-    groups: list[_Group] = []
-    start, gathered = 0, 0
-    for place, counts in enumerate(zip(window, reference, strict=True)):
-        gathered += sum(counts)
-        if gathered >= needed:
-            groups.append((start, place + 1))
-            start, gathered = place + 1, 0
-    if groups and start < len(window):
-        groups[-1] = (groups[-1][0], len(window))
-    return groups
-
-
-def _merged(bins: Sequence[int], groups: Iterable[_Group]) -> list[int]:
-    return [sum(bins[start:end]) for start, end in groups]
-
-
-def _chi_square_99(degrees: int) -> float:
-    """The 99th percentile of chi-square, by the cube-root approximation of Wilson and Hilferty (1931)."""
-    part = 2 / (9 * degrees)
-    root = 1 - part + 2.3263478740408408 * math.sqrt(part)
-    return degrees * root * root * root

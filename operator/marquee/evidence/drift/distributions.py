@@ -30,6 +30,19 @@ def chi_square_tail(statistic: float, degrees: float) -> float:
     return front * _continued(lambda i: (-i * (i - shape), at + 2 * i + 1 - shape), at + 1 - shape)
 
 
+def chi_square_quantile(normal: float, degrees: float) -> float:
+    """Where chi-square has the tail that a standard normal has at ``normal``, by the cube root of Wilson and Hilferty
+    (Proceedings of the National Academy of Sciences 17, 1931); never below 0.
+
+    From 5 degrees on it is off by a fiftieth of a standard deviation at most, for ``normal`` up to 2.4 either way; by a
+    fifth at 3.75, to the large side.
+    """
+    if not degrees:
+        return 0.0
+    part = 2 / (9 * degrees)
+    return degrees * max(0.0, 1 - part + normal * math.sqrt(part)) ** 3
+
+
 def student_tail(statistic: float, degrees: float) -> float:
     """P(T >= statistic) for Student's t: half a regularised incomplete beta function, or one less that."""
     if statistic < 0:

@@ -105,7 +105,7 @@ def follow(window: Window, baseline: Baseline, state: State, settings: DriftSett
         kept = replace(state, last=window.start)
         return _assessment(window, facts, found, {}, frozenset(), kept), kept
     comparisons = {
-        name: compare(window.features[name], baseline.histograms(window.label, name))
+        name: compare(window.features[name], baseline.histograms(window.label, name), baseline.wavering[name])
         for name in baseline.features
         if name in window.features
     }

@@ -12,7 +12,8 @@ from typing import Final
 from aiohttp import hdrs, web
 
 from marquee.audit.errors import MissingError
-from marquee.contract.audit_paths import MAX_AUDIT_ENTRIES
+from marquee.contract.assignment import is_namespace
+from marquee.contract.audit_paths import FREEZES, MAX_AUDIT_ENTRIES
 from marquee.ledger.access.senders import Role
 from marquee.ledger.auditing import KeptLog
 from marquee.ledger.http.problems import ProblemError, malformed
@@ -36,7 +37,7 @@ async def get_entries(request: web.Request) -> web.Response:
 
 async def get_entries_of_model(request: web.Request) -> web.Response:
     """A model's entries, the newest first."""
-    model = model_path_of(request)
+    model = _numbered(request)
     try:
         return reply(await _log(request).entries_of(model, _number(request, "from"), _limit(request)))
     except IndexError as error:
@@ -53,7 +54,7 @@ async def get_proofs(request: web.Request) -> web.Response:
 
 async def get_proofs_of_model(request: web.Request) -> web.Response:
     """Proofs of a model's entries from a number on."""
-    model, log = model_path_of(request), _log(request)
+    model, log = _numbered(request), _log(request)
     try:
         indices = await log.indices_of(model, max(1, _number(request, "first") or 1))
     except IndexError as error:
@@ -86,6 +87,12 @@ async def _proofs(log: KeptLog, indices: list[int]) -> web.Response:
         return web.Response(text=await log.proofs(indices), content_type=_TEXT)
     except IndexError as error:
         raise _unknown(f"no such entry: {error}") from None
+
+
+def _numbered(request: web.Request) -> str:
+    """A model, or an operator's list of freezes. Raises `ProblemError`."""
+    namespace, name = request.match_info["namespace"], request.match_info["model"]
+    return f"{namespace}/{name}" if name == FREEZES and is_namespace(namespace) else model_path_of(request)
 
 
 def _log(request: web.Request) -> KeptLog:

@@ -13,11 +13,11 @@ from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
 from marquee.api.types import timestamp
 from marquee.audit.events import ApprovalChanged, RolloutStepped
-from marquee.contract.approval import ANNOTATION_AUTHOR
+from marquee.contract.approval import ANNOTATION_AUTHOR, ANNOTATION_EDITOR
 from marquee.control.decide import decide
 from marquee.control.decide.approving import policy_digest, weigh
 from marquee.control.render.record import plan_digest
-from marquee.control.snapshot import Snapshot
+from marquee.control.snapshot import LogReading, Snapshot
 from tests.unit.control.builders import MODEL, NAMESPACE, NOW, a_revision, digest_of, snapshot
 from tests.unit.control.logged_worlds import LoggedRampWorld
 
@@ -55,6 +55,12 @@ def approved(*fields: dict[str, Any], author: str = "eve") -> Snapshot:
         bodies[number]["metadata"]["name"] = f"approval-{number}"
         bodies[number]["spec"] |= one
     return replace(observed, approvals=tuple(map(ModelApproval.model_validate, bodies)))
+
+
+def edited(observed: Snapshot, editor: str) -> Snapshot:
+    """The same, its spec changed last by somebody."""
+    metadata = observed.model.metadata.model_copy(update={"annotations": {ANNOTATION_EDITOR: editor}})
+    return replace(observed, model=observed.model.model_copy(update={"metadata": metadata}))
 
 
 CASES: dict[str, tuple[tuple[dict[str, Any], ...], str, int, str]] = {
@@ -98,6 +104,35 @@ def test_who_counts_and_why_not(approvals: tuple[dict[str, Any], ...], author: s
     assert found.enough is (counted >= 2)
     if why:
         assert why in found.rejected[-1]
+
+
+@pytest.mark.parametrize(
+    ("editor", "counted"),
+    [("user-1", 1), ("eve", 2), ("system:serviceaccount:argocd:controller", 2), ("", 2)],
+    ids=["an approver", "the author", "a service account", "nobody says"],
+)
+def test_who_asks_for_a_revision_does_not_approve_it(editor: str, counted: int) -> None:
+    """Neither the author nor who has changed the spec last: of three, another two must."""
+    observed = edited(approved({}, {}), editor)
+    found = weigh(observed, observed.revisions[0])
+    assert found is not None
+    assert len(found.counted) == counted
+    expected = (
+        [] if counted == 2 else ["approval-1: spec.approver: user-1 is who has changed last what the model asks for"]
+    )
+    assert list(found.rejected) == expected
+
+
+def test_the_log_says_who_has_changed_the_spec() -> None:
+    """Each decision names the spec's digest and its editor; where nobody says, nobody."""
+    plan = decide(edited(replace(snapshot(), audit=LogReading()), "anna"))
+    (entry,) = plan.entries
+    assert isinstance(entry.event, RolloutStepped)
+    assert entry.event.editor == "anna"
+    assert entry.subjects[0].name == f"spec/{MODEL}/1"
+    (entry,) = decide(replace(snapshot(), audit=LogReading())).entries
+    assert isinstance(entry.event, RolloutStepped)
+    assert entry.event.editor == ""
 
 
 def test_what_is_not_asked_for_is_not_weighed() -> None:

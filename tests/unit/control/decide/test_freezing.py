@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from marquee.api.promotion_freeze import PromotionFreezeSpec
 from marquee.api.rollout import Rollout
 from marquee.contract.holding import Hold
 from marquee.control.decide.freezing import held
+from marquee.control.snapshot import StandingFreeze
 
 OFFICE = {"days": ["Mon", "Tue", "Wed", "Thu"], "start": "09:00", "end": "16:00", "timeZone": "Europe/Berlin"}
 NIGHT = {"days": ["Sun"], "start": "02:30", "end": "04:00", "timeZone": "Europe/Berlin"}
@@ -93,6 +95,81 @@ def test_the_words_name_the_freeze() -> None:
     found = held(Rollout.model_validate({"freezes": [SALE]}), None, at("2026-11-25T11:00"))
     assert found is not None
     assert found.words == "spec.rollout.freezes: sale, until 2026-12-02 23:00 UTC"
+
+
+def standing(name: str = "peak", **spec: Any) -> StandingFreeze:
+    """A PromotionFreeze in the operator's namespace."""
+    return StandingFreeze("marquee-system", name, "uid", PromotionFreezeSpec.model_validate(spec))
+
+
+PEAK = standing(**SALE)
+NEXT_DAY = standing("stock-taking", first="2026-12-03", last="2026-12-03", timeZone="Europe/Berlin")
+UNREADABLE = StandingFreeze("marquee-system", "newer", "uid", None)
+WIDE: dict[str, tuple[tuple[StandingFreeze, ...], str, str]] = {
+    # PromotionFreezes, now, why it is held
+    "none": ((), "2026-11-25T12:00", OPEN),
+    "the minute before": ((PEAK,), "2026-11-19T22:59", OPEN),
+    "its first minute": ((PEAK,), "2026-11-19T23:00", "marquee-system/peak: sale, until 2026-12-02 23:00 UTC"),
+    "its last minute": ((PEAK,), "2026-12-02T22:59", "marquee-system/peak: sale, until 2026-12-02 23:00 UTC"),
+    "over": ((PEAK,), "2026-12-02T23:00", OPEN),
+    "one after the other": (
+        (NEXT_DAY, PEAK),
+        "2026-12-01T00:00",
+        "marquee-system/peak: sale, until 2026-12-03 23:00 UTC",
+    ),
+    "without days": ((standing(reason="incident"),), "2026-11-25T12:00", "marquee-system/peak: incident"),
+    "without a last day": ((standing(first="2026-11-20"),), "2026-11-25T12:00", "marquee-system/peak"),
+    "before its first day": ((standing(first="2026-11-26"),), "2026-11-25T12:00", OPEN),
+    "without a first day": (
+        (standing(last="2026-11-25"),),
+        "2026-11-25T12:00",
+        "marquee-system/peak, until 2026-11-26 00:00 UTC",
+    ),
+    "after its last day": ((standing(last="2026-11-24"),), "2026-11-25T12:00", OPEN),
+    "then one without an end": (
+        (PEAK, standing("audit", first="2026-12-03", timeZone="Europe/Berlin")),
+        "2026-12-01T00:00",
+        "marquee-system/peak: sale",
+    ),
+    "in a zone that is none": (
+        (standing(timeZone="Mars"),),
+        "2026-11-25T12:00",
+        "marquee-system/peak can't be read: 'No time zone found with key Mars'",
+    ),
+    "on a day after the last one of all": (
+        (standing(last="9999-12-31"),),
+        "2026-11-25T12:00",
+        "marquee-system/peak can't be read: date value out of range",
+    ),
+    "of a newer operator": (
+        (UNREADABLE,),
+        "2026-11-25T12:00",
+        "marquee-system/newer can't be read by this operator: upgrade it, or change the object",
+    ),
+    "one is over, the other can't be read": (
+        (PEAK, UNREADABLE),
+        "2026-12-24T12:00",
+        "marquee-system/newer can't be read by this operator: upgrade it, or change the object",
+    ),
+}
+
+
+@pytest.mark.parametrize(("freezes", "now", "words"), WIDE.values(), ids=WIDE)
+def test_a_freeze_of_all_models(freezes: tuple[StandingFreeze, ...], now: str, words: str) -> None:
+    """It holds between its days, without any as long as it is there, and when it can't be read."""
+    found = held(Rollout(), None, at(now), freezes)
+    assert (found.words if found is not None else OPEN) == (words if words == OPEN else f"PromotionFreeze {words}")
+
+
+def test_a_models_own_calendar_goes_on_after_a_freeze_of_all() -> None:
+    """What is told is when something may happen again: after the freeze the office opens."""
+    found = held(Rollout.model_validate({"windows": [OFFICE]}), None, at("2026-12-02T10:00"), (PEAK,))
+    assert found is not None
+    assert found.words == "PromotionFreeze marquee-system/peak: sale, until 2026-12-03 08:00 UTC"
+    said = Hold(on=True, until="2026-12-05T00:00:00+00:00", by="anna")
+    found = held(Rollout(), said, at("2026-12-02T10:00"), (PEAK,))
+    assert found is not None
+    assert found.words == "frozen by anna, until 2026-12-05 00:00 UTC"
 
 
 def test_time_zones_need_nothing_of_the_image() -> None:

@@ -17,7 +17,7 @@ from marquee.control.kinds import SERVICE
 from marquee.judging.asking import declaration_of, judge, stage_of
 from tests.unit.control.builders import MODEL
 from tests.unit.control.decide import test_pods_histories, test_ramp_histories
-from tests.unit.control.decide.test_ramp_histories import History, Look, newcomer
+from tests.unit.control.decide.test_ramp_histories import History, Look, killed_anywhere, newcomer
 from tests.unit.control.logged_worlds import Logged, LoggedPodsWorld, LoggedRampWorld
 from tests.unit.control.ramp_world import RampWorld
 from tests.unit.control.world import Behaviour
@@ -39,10 +39,16 @@ BY_PODS = test_pods_histories.HISTORIES
 
 def play(history: History, world: Logged, place: int | None = None, die_after: int = 0) -> Logged:
     """A history from a serving model on."""
+    return watched(history, world, place, die_after)[1]
+
+
+def watched(history: History, world: Logged, place: int | None, die_after: int) -> tuple[Look, Logged]:
+    """The same, and whether the operator was killed."""
     world.add_revision("churn-1")
     world.settle()
-    history(world, Look(world, place, die_after))
-    return world
+    look = Look(world, place, die_after)
+    history(world, look)
+    return look, world
 
 
 def serving() -> LoggedRampWorld:
@@ -90,12 +96,10 @@ def test_an_operator_killed_at_any_write_enters_nothing_twice(name: str) -> None
     """At each moment that matters, before and after each write and each entry: the same entries as undisturbed."""
     history = test_ramp_histories.ENDS[name][0]
     undisturbed = play(history, LoggedRampWorld())
-    for place in range(6):
-        for write in range(6):
-            world = play(history, LoggedRampWorld(), place, write)
-            require_whole(world)
-            assert world.log.decisions == undisturbed.log.decisions, f"killed at moment {place} after {write} writes"
-            assert world.log.verdicts == undisturbed.log.verdicts
+    for killed, world in killed_anywhere(lambda place, write: watched(history, LoggedRampWorld(), place, write)):
+        require_whole(world)
+        assert world.log.decisions == undisturbed.log.decisions, killed
+        assert world.log.verdicts == undisturbed.log.verdicts, killed
 
 
 @pytest.mark.parametrize("name", BY_PODS)
@@ -103,11 +107,9 @@ def test_the_same_without_a_gateway(name: str) -> None:
     """Where the numbers of pods are the split, and the Service is what leads users."""
     undisturbed = play(BY_PODS[name], LoggedPodsWorld())
     require_whole(undisturbed)
-    for place in range(6):
-        for write in range(6):
-            world = play(BY_PODS[name], LoggedPodsWorld(), place, write)
-            require_whole(world)
-            assert world.log.decisions == undisturbed.log.decisions, f"killed at moment {place} after {write} writes"
+    for killed, world in killed_anywhere(lambda place, write: watched(BY_PODS[name], LoggedPodsWorld(), place, write)):
+        require_whole(world)
+        assert world.log.decisions == undisturbed.log.decisions, killed
 
 
 def test_shares_and_their_reasons() -> None:
@@ -241,11 +243,10 @@ def test_harm_takes_users_back_also_without_the_log() -> None:
 def test_what_is_owed_survives_a_kill_at_any_write() -> None:
     """It is paid once: neither forgotten nor entered twice."""
     undisturbed = play(_lose_while_away, LoggedRampWorld())
-    for place in range(4):
-        for write in range(6):
-            world = play(_lose_while_away, LoggedRampWorld(), place, write)
-            require_whole(world)
-            assert world.log.verdicts == undisturbed.log.verdicts, f"killed at moment {place} after {write} writes"
+    history = _lose_while_away
+    for killed, world in killed_anywhere(lambda place, write: watched(history, LoggedRampWorld(), place, write)):
+        require_whole(world)
+        assert world.log.verdicts == undisturbed.log.verdicts, killed
 
 
 @pytest.mark.parametrize("action", [Action.ABORT, Action.UNDO])

@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
+from tests.support.examples import examples
 from tests.unit.control.decide.test_ramp_convergence import EFFECTS, Ramps
 from tests.unit.control.pods_world import PodsWorld
 from tests.unit.control.ramp_world import RampWorld
@@ -59,4 +60,6 @@ class Pods(Ramps):
 
 
 TestPods = Pods.TestCase
-TestPods.settings = settings(max_examples=60, stateful_step_count=20, deadline=None, report_multiple_bugs=False)
+TestPods.settings = settings(
+    max_examples=examples(30), stateful_step_count=20, deadline=None, report_multiple_bugs=False
+)

@@ -14,6 +14,7 @@ from tests.unit.control.decide.test_ramp_histories import (
     Look,
     aborted,
     broken,
+    killed_anywhere,
     newcomer,
     rolled_back,
     superseded,
@@ -67,15 +68,21 @@ class Watch(PodsWorld):
         return changed
 
 
-def _play(name: str, place: int | None = None, die_after: int = 0) -> tuple[Watch, tuple[Any, ...]]:
+def _play(name: str, place: int | None = None, die_after: int = 0) -> tuple[Look, Watch]:
     world = Watch()
     world.add_revision("churn-1")
     world.settle()
-    HISTORIES[name](world, Look(world, place, die_after))
+    look = Look(world, place, die_after)
+    HISTORIES[name](world, look)
+    return look, world
+
+
+def _end(world: Watch) -> tuple[Any, ...]:
+    """Where a history has come to."""
     record = world.record
     assert record is not None
     status = world.model["status"]
-    end = (
+    return (
         world.phase,
         world.serving,
         sorted(world.objects, key=str),
@@ -85,13 +92,12 @@ def _play(name: str, place: int | None = None, die_after: int = 0) -> tuple[Watc
         (status["stable"]["revision"], status["rollout"]["result"], "canary" in status),
         sorted((rollout, told.over) for rollout, told in world.told.items()),
     )
-    return world, end
 
 
 @pytest.mark.parametrize("name", HISTORIES)
 def test_a_rollout_ends_where_it_should(name: str) -> None:
     """One revision answers with all its pods, nothing is left of the other, no pod stamps, and then it is quiet."""
-    world, _ = _play(name)
+    _, world = _play(name)
     _, phase, serving = ENDS[name]
     assert (world.phase, world.serving, world.selected()) == (phase, serving, {serving: PODS})
     assert world.deployments() == {serving}
@@ -107,7 +113,7 @@ def test_a_rollout_ends_where_it_should(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(HISTORIES) - {"broken"}))
 def test_users_never_have_fewer_pods_than_before(name: str) -> None:
     """Stable keeps all of its own until the canary has as many: whenever it ends, stable can take everybody."""
-    world, _ = _play(name)
+    _, world = _play(name)
     assert world.least == PODS
     assert world.most <= 2 * PODS
 
@@ -115,10 +121,9 @@ def test_users_never_have_fewer_pods_than_before(name: str) -> None:
 @pytest.mark.parametrize("name", HISTORIES)
 def test_an_operator_killed_at_any_write_ends_in_the_same_place(name: str) -> None:
     """At each moment that matters, after each write of the pass: the same end, by rollouts of the same names."""
-    undisturbed = _play(name)[1]
-    for place in range(8):
-        for write in range(5):
-            assert _play(name, place, write)[1] == undisturbed, f"killed at moment {place} after {write} writes"
+    undisturbed = _end(_play(name)[1])
+    for killed, world in killed_anywhere(lambda place, write: _play(name, place, write)):
+        assert _end(world) == undisturbed, killed
 
 
 def test_a_promotion_costs_its_writes_and_no_more() -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.unit.control.ramp_world import ROLLOUT, STEPS, TRAFFIC, RampWorld
 from tests.unit.control.world import Behaviour
 
 History = Callable[[RampWorld, "Look"], None]
+Played = TypeVar("Played")
 
 
 class Look:
@@ -21,11 +23,17 @@ class Look:
 
     def __init__(self, world: RampWorld, place: int | None, die_after: int) -> None:
         self._world, self._place, self._die_after, self._calls = world, place, die_after, 0
+        self.came = False
+        """Whether there was such a moment."""
+        self.killed = False
+        """Whether the pass had so many writes."""
 
     def here(self) -> None:
         """A moment that matters: the next passes of the operator, with the kill where it is due."""
         if self._calls == self._place:
+            self.came, kills = True, self._world.kills
             self._world.reconcile(die_after=self._die_after)
+            self.killed = self._world.kills > kills
         self._calls += 1
 
     def until(self, reason: str) -> None:
@@ -41,6 +49,24 @@ class Look:
             if not is_so():
                 self._world.tick(seconds=min(1, plan.requeue_after_seconds or 1))
         raise AssertionError(f"{self._world.reason}, never {what}")
+
+
+def killed_anywhere(play: Callable[[int, int], tuple[Look, Played]]) -> Iterator[tuple[str, Played]]:
+    """A history with the operator killed before each write of the pass at each moment, and once after the last one.
+
+    Args:
+        play: plays it, with the moment and the number of writes before the kill.
+
+    """
+    for place in itertools.count():
+        for write in itertools.count():
+            look, played = play(place, write)
+            if not look.came:
+                assert place > 1, "a history has moments that matter"
+                return
+            yield f"killed at moment {place} after {write} writes", played
+            if not look.killed:
+                break
 
 
 def newcomer(world: RampWorld, effect: float = 1.0, behaviour: Behaviour = Behaviour.GOOD) -> None:
@@ -169,15 +195,21 @@ ENDS: dict[str, tuple[History, str, str]] = {
 }
 
 
-def _play(history: History, place: int | None, die_after: int) -> tuple[RampWorld, tuple[Any, ...]]:
+def _play(history: History, place: int | None = None, die_after: int = 0) -> tuple[Look, RampWorld]:
     world = RampWorld()
     world.add_revision("churn-1")
     world.settle()
-    history(world, Look(world, place, die_after))
+    look = Look(world, place, die_after)
+    history(world, look)
+    return look, world
+
+
+def _end(world: RampWorld) -> tuple[Any, ...]:
+    """Where a history has come to."""
     record = world.record
     assert record is not None
     status = world.model["status"]
-    end = (
+    return (
         world.phase,
         world.serving,
         sorted(world.objects, key=str),
@@ -187,14 +219,13 @@ def _play(history: History, place: int | None, die_after: int) -> tuple[RampWorl
         (status["stable"]["revision"], status["rollout"]["result"], status["rollout"]["weight"], "canary" in status),
         sorted(world.books),
     )
-    return world, end
 
 
 @pytest.mark.parametrize("name", ENDS)
 def test_a_rollout_ends_where_it_should(name: str) -> None:
     """Users reach exactly one revision, alone, and nothing is left of the other one."""
     history, phase, serving = ENDS[name]
-    world, _ = _play(history, None, 0)
+    _, world = _play(history)
     assert (world.phase, world.serving, world.reached()) == (phase, serving, {serving})
     assert world.deployments() == {serving}
     assert world.model["status"]["stable"]["revision"] == serving
@@ -208,28 +239,24 @@ def test_a_rollout_ends_where_it_should(name: str) -> None:
 def test_an_operator_killed_at_any_write_ends_in_the_same_place(name: str) -> None:
     """At each moment that matters, after each write of the pass: the same end, by rollouts of the same names."""
     history, _, _ = ENDS[name]
-    undisturbed = _play(history, None, 0)[1]
-    for place in range(6):
-        for write in range(5):
-            end = _play(history, place, write)[1]
-            assert end == undisturbed, f"killed at moment {place} after {write} writes"
+    undisturbed = _end(_play(history)[1])
+    for killed, world in killed_anywhere(lambda place, write: _play(history, place, write)):
+        assert _end(world) == undisturbed, killed
 
 
 @pytest.mark.parametrize("history", [promoted, rolled_back])
 def test_the_evidence_of_the_end_is_that_of_the_verdict(history: History) -> None:
     """Also when the operator was killed between the verdict and the status: anybody can compute the verdict again."""
-    _, undisturbed = _play_evidence(history, None, 0)
-    assert undisturbed
-    for place in range(6):
-        for write in range(5):
-            message, counts = _play_evidence(history, place, write)
-            assert message
-            assert [cohort["step"] for cohort in counts] == [cohort["step"] for cohort in undisturbed]
+    steps = _steps_told(_play(history)[1])
+    assert steps
+    for killed, world in killed_anywhere(lambda place, write: _play(history, place, write)):
+        assert world.model["status"]["rollout"]["message"], killed
+        assert _steps_told(world) == steps, killed
 
 
-def _play_evidence(history: History, place: int | None, die_after: int) -> tuple[str, list[dict[str, Any]]]:
-    told = _play(history, place, die_after)[0].model["status"]["rollout"]
-    return told["message"], told["counts"]
+def _steps_told(world: RampWorld) -> list[int]:
+    """Of the status's cohorts."""
+    return [cohort["step"] for cohort in world.model["status"]["rollout"]["counts"]]
 
 
 def test_a_person_ends_a_rollout_while_the_spec_names_nothing() -> None:
@@ -253,14 +280,14 @@ def test_a_person_ends_a_rollout_while_the_spec_names_nothing() -> None:
 
 def test_weights_rise_step_by_step() -> None:
     """The gateway carries each step's weight once, and never one of before."""
-    world, _ = _play(promoted, None, 0)
+    _, world = _play(promoted)
     (first, ten), (second, fifty) = world.weights
     assert (first, ten, fifty) == (second, 10, 50)
 
 
 def test_a_plan_changed_half_way_begins_anew_under_a_new_name() -> None:
     """What was counted by the old plan stays with the old name, which the ledger is told to close."""
-    world, _ = _play(replanned, None, 0)
+    _, world = _play(replanned)
     assert [weight for _, weight in world.weights] == [10, 20, 40]
     old, new = dict.fromkeys(name for name, _ in world.weights)
     assert (world.books[old].closed, world.books[new].closed) == (True, False)
@@ -287,7 +314,7 @@ def test_a_promotion_costs_its_writes_and_no_more() -> None:
 
 def test_a_rejected_revision_is_not_tried_again() -> None:
     """However long it takes and however often the operator restarts, until the plan is another one."""
-    world, _ = _play(rolled_back, None, 0)
+    _, world = _play(rolled_back)
     world.restart_operator()
     world.writes.clear()
     world.settle()

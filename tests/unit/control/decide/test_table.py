@@ -8,11 +8,12 @@ import pytest
 
 from marquee.api.conditions import Reason
 from marquee.api.marketing_model import Phase
+from marquee.api.promotion_freeze import PromotionFreezeSpec
 from marquee.api.rollout_status import RolloutResult
 from marquee.contract.command import Action
 from marquee.control.decide.facts import gather
 from marquee.control.decide.table import TABLE, Cause, Move, Row, match
-from marquee.control.snapshot import Keda, Snapshot
+from marquee.control.snapshot import Keda, Snapshot, StandingFreeze
 from tests.unit.control.builders import (
     READY,
     STARTING,
@@ -53,6 +54,11 @@ BEFORE = a_probe("churn-1", passed=True)
 def _said(action: Action, observed: Snapshot) -> Snapshot:
     """The same, after a person's command about its rollout and first step."""
     return saying(observed, a_command(observed, action, step=0))
+
+
+def _frozen(observed: Snapshot) -> Snapshot:
+    """The same, under a freeze of all models without days."""
+    return replace(observed, freezes=(StandingFreeze("marquee-system", "peak", "uid", PromotionFreezeSpec()),))
 
 
 KEDA = Keda("http://operator:8081/demand")
@@ -291,6 +297,13 @@ SITUATIONS = {
         ),
     ),
     "a freeze of a first revision": ("unproven", snapshot(arms={"churn-1": READY}, rollout={"freezes": FROZEN})),
+    "a freeze of all models, and the step is passed": ("frozen", _frozen(ramp(record=Ramp(), ledger=GOOD))),
+    "a freeze of all models, and harm": ("harm", _frozen(ramp(record=Ramp(), ledger=HARM))),
+    "a freeze of all models, and a first revision": ("unproven", _frozen(snapshot(arms={"churn-1": READY}))),
+    "a freeze of all models, and nothing waits": (
+        "serving",
+        _frozen(snapshot(stable="churn-1", arms={"churn-1": READY})),
+    ),
     "nobody has approved it": ("unsigned", ramp(ledger=NOT_READ, governance=GOVERNED)),
     "nobody has approved it, and the step is passed": (
         "unsigned",

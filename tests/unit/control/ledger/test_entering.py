@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Final
 
 import aiohttp
-import httpx
 import pytest
 import pytest_asyncio
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import CollectorRegistry
 
 from marquee import VERSION
-from marquee.audit.events import RetrainingChanged, RolloutStepped, Share, Stamp, Subject, TrafficChanging
+from marquee.audit.events import KeyRotated, RetrainingChanged, RolloutStepped, Share, Stamp, Subject
 from marquee.audit.keys import PrivateKey, Use
 from marquee.audit.statements import Statement, read_entry, write_entry
 from marquee.audit.verify_offline import verify
@@ -32,6 +31,7 @@ from marquee.control.ledger.errors import LedgerError, LedgerRefusedError, Ledge
 from marquee.control.settings import Settings, SettingsError
 from marquee.control.snapshot import Decision, RunMark
 from tests.support.ledger import Ledger, keeping_a_log, settings_of
+from tests.support.plainhttp import http_client
 
 KEY: Final = ("growth", "lead")
 AUTHOR: Final = Author(
@@ -51,7 +51,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 async def hand(ledger: Ledger) -> AsyncIterator[Callable[[], DecisionLog]]:
     """Operators, each with nothing in memory."""
     async with sessions() as session:
-        yield lambda: DecisionLog(LedgerClient(session, ledger.url, None, timeout_seconds=2), AUTHOR)
+        yield lambda: DecisionLog(LedgerClient(session, ledger.url, None, timeout_seconds=30), AUTHOR)
 
 
 @asynccontextmanager
@@ -159,7 +159,7 @@ async def test_a_log_that_is_away_is_an_error_and_remembered(tmp_path: Path) -> 
     settings = settings_of(tmp_path, **keeping_a_log(tmp_path))
     async with sessions() as session:
         with Ledger(settings) as ledger:
-            log = DecisionLog(LedgerClient(session, ledger.url, None, timeout_seconds=2), AUTHOR)
+            log = DecisionLog(LedgerClient(session, ledger.url, None, timeout_seconds=30), AUTHOR)
             await log.enter(KEY, [step(1)])
             port = ledger.running.port
         with pytest.raises(LedgerUnavailableError):
@@ -202,7 +202,7 @@ async def test_an_entry_that_is_too_large_is_no_reason_to_act(hand: Callable[[],
 
 async def test_other_kinds_of_entries_are_in_nobodys_way(ledger: Ledger, hand: Callable[[], DecisionLog]) -> None:
     """What somebody else has entered about the model is followed, and is no decision of ours."""
-    event = TrafficChanging(actor="x", shares=(Share(revision="lead-v1", permille=1000),))
+    event = KeyRotated(actor="x", retired="a", successor="b")
     stamp = Stamp(model="growth/lead", sequence=1, time=NOW, author=AUTHOR.key.public.text)
     log = hand()
     await log.client.append_entry(write_entry(Statement(stamp, event, (SUBJECT,)), [AUTHOR.key]))
@@ -219,7 +219,7 @@ async def test_what_is_entered_is_proven_offline(
     trust, proofs = tmp_path / "policy", tmp_path / "proofs"
 
     def fetch() -> None:
-        with httpx.Client(base_url=ledger.url, trust_env=False) as http:
+        with http_client(ledger.url) as http:
             trust.write_text(http.get(AUDIT_POLICY_PATH).text)
             proofs.write_text(http.get(f"{AUDIT_PROOFS_PATH}/growth/lead").text)
             assert http.get(AUDIT_ENTRIES_PATH).json()["size"] == 2

@@ -9,6 +9,7 @@ from scipy import stats
 
 from marquee.evidence.drift.comparing import compare, stability_index
 from marquee.evidence.drift.counting import Histogram
+from marquee.evidence.drift.wavering import Wavering, wavering_of
 from marquee.evidence.errors import CountsError
 from tests.unit.evidence.drift.feeds import normal
 
@@ -39,23 +40,25 @@ def test_bins_of_few_rows_are_merged_with_their_neighbours() -> None:
 
 def test_windows_that_waver_make_the_test_more_careful() -> None:
     """The design effect is the variation between alike windows over what their rows explain."""
-    calm = [normal(10_000) for _ in range(8)]
-    wavering = [normal(10_000, mean) for mean in (-0.12, -0.08, -0.04, 0.0, 0.0, 0.04, 0.08, 0.12)]
-    window = normal(10_000, 0.06)
-    assert compare(window, calm).design_effect == 1.0
-    careful = compare(window, wavering)
+    calm = [normal(10_000)] * 8
+    restless = [normal(10_000, mean) for mean in (-0.12, -0.08, -0.04, 0.0, 0.0, 0.04, 0.08, 0.12)]
+    window = normal(10_000, 0.1)
+    quiet, careful = (compare(window, each, wavering_of({"mon": each})) for each in (calm, restless))
+    assert quiet.design_effect == 1.0
     assert careful.design_effect > 1.3
-    assert careful.p_value > 10 * compare(window, calm).p_value
-    assert careful.noise > compare(window, calm).noise
+    assert careful.p_value > 10 * quiet.p_value
+    assert careful.noise > quiet.noise
 
 
 def test_a_wavering_baseline_is_averaged_out_by_its_windows() -> None:
-    """The more windows, the less their wavering matters: 1 + 1/W times the correlation."""
-    few = [normal(10_000, mean) for mean in (-0.1, 0.1)]
-    many = few * 8
-    window = normal(10_000)
-    assert compare(window, few).design_effect > 1
-    assert compare(window, many).p_value >= compare(window, few).p_value * 0.9
+    """The more windows, the less their wavering matters: 1 + 1/W times the days' variance, over the rows' 1/n + 1/m."""
+    days = Wavering(extra=0.0019, error=0.0, degrees=21.0)
+    for windows in (1, 2, 16):
+        found = compare(normal(10_000), [normal(10_000)] * windows, days)
+        assert found.design_effect == pytest.approx(1 + 0.0019 * 10_000 / 19)
+    few_rows = compare(normal(10_000), [normal(100_000), normal(100)], days)
+    spread, days_in_it = 1 / 10_000 + 1 / 100_100, 1 + (100_000**2 + 100**2) / 100_100**2
+    assert few_rows.design_effect == pytest.approx(1 + 0.0001 * days_in_it / spread)
 
 
 @pytest.mark.parametrize("shift", [0.05, 0.1, 0.3])

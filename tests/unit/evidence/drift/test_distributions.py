@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from marquee.evidence.drift.distributions import chi_square_tail, student_tail
+from marquee.evidence.drift.distributions import chi_square_quantile, chi_square_tail, student_tail
 
 
 @given(st.floats(0, 600), st.floats(0.5, 100))
@@ -34,3 +34,12 @@ def test_tables(statistic: float, degrees: float, tail: float) -> None:
     assert chi_square_tail(statistic, degrees) == pytest.approx(tail, rel=1e-12)
     assert chi_square_tail(0, degrees) == 1
     assert student_tail(0, degrees) == 0.5
+
+
+@pytest.mark.parametrize("degrees", [5, 19, 100])
+@pytest.mark.parametrize("normal", [-2.37, 0.0, 2.33])
+def test_the_quantile_of_chi_square(degrees: int, normal: float) -> None:
+    """To a fiftieth of its deviation; and a constant has nothing but 0."""
+    expected = stats.chi2.ppf(stats.norm.cdf(normal), degrees)
+    assert chi_square_quantile(normal, degrees) == pytest.approx(expected, abs=0.02 * math.sqrt(2 * degrees))
+    assert chi_square_quantile(normal, 0) == 0

@@ -186,7 +186,7 @@ async def test_the_reporter_hands_decisions_over(predictor: Predictor, tmp_path:
     with scripted() as script:
         reporter = Reporter(MODEL, Ledger(script.url, None), Spool(tmp_path, 2**20, statistics), statistics)
         settings = PrivacySettings(log_permille=1000, log_inputs=INPUTS)
-        log = reporter.keep(Form(MODEL, "fixture-1", settings, predictor.schema, predictor.outputs))
+        log = reporter.keep(Form(MODEL, "fixture-1", settings, predictor.schema, predictor.outputs), None)
         async with reporter.running():
             log.note(ROW, [(7.5,)], caller())
             assert not reporter.idle

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 import httpx
 
+from tests.support.plainhttp import http_client
 from tests.unit.front.pods import ROOT
 
 MASTER: Final = b"m" * 32
@@ -57,12 +58,13 @@ class LedgerProcess:
             command = [sys.executable, "-m", "marquee.ledger"]
             self._process = subprocess.Popen(command, env=self._environment, cwd=ROOT, stderr=log)
         deadline = time.monotonic() + _START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                if httpx.get(f"{self.url}/readyz").status_code == 200:
-                    return
-            except httpx.TransportError:
-                time.sleep(0.05)
+        with http_client(self.url) as http:
+            while time.monotonic() < deadline and self._process.poll() is None:
+                try:
+                    if http.get("/readyz").status_code == 200:
+                        return
+                except httpx.TransportError:
+                    time.sleep(0.05)
         raise RuntimeError(self._log.read_text(encoding="utf-8"))
 
     def kill(self) -> None:

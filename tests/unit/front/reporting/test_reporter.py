@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import pytest
 from bentos.front.failures import CannotServeError
 from bentos.front.reporting import delivery
 from bentos.front.reporting import reporter as module
+from bentos.front.reporting.batches import Batch, pack
+from bentos.front.reporting.counting import Tally
 from bentos.front.reporting.making import reporter_of
 from bentos.front.reporting.reporter import Reporter
 from bentos.front.reporting.sending import Answer, Fate, Ledger
@@ -171,6 +173,24 @@ async def test_an_outage_under_load_loses_and_doubles_nothing(settings: Make, tm
     assert units_in(first, second) == hashes(names)
     assert requests_in(first, second) == 300
     assert reporter.statistics.sent == dict.fromkeys(Kind, 0) | {Kind.EXPOSURES: 300, Kind.COUNTS: 300}
+
+
+async def test_what_the_thread_has_in_its_hands_has_not_left(settings: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pod that drains waits for it, also while it is out of the queue and not yet on its way."""
+    seen: list[bool] = []
+
+    def slowly(model: str, handed: Sequence[Tally]) -> Iterator[Batch]:
+        seen.append(reporter.idle)
+        return pack(model, handed)
+
+    monkeypatch.setattr(module, "pack", slowly)
+    with scripted() as script:
+        reporter = made(settings({"ledger_url": script.url}))
+        async with reporter.running():
+            reporter.counting.observe(caller(unit="a"), OK, FAST)
+            await eventually(lambda: reporter.idle)
+            assert units_in(script) == hashes(["a"])
+    assert seen == [False]
 
 
 async def test_predictions_are_not_slowed_by_a_ledger_that_hangs(settings: Make) -> None:

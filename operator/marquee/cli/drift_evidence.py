@@ -1,0 +1,66 @@
+"""All that verdicts on drift follow from, as one file: for whoever computes them again (`replay_offline`)."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from marquee.api.drift import Drift
+from marquee.evidence.drift.counting import Histogram, Window
+from marquee.judging.drifting import DriftVerdict, counters_digest, settings_of
+
+_THRESHOLDS: Final = {
+    "discoveryRate": "discovery_rate",
+    "effectFloor": "effect_floor",
+    "retrainAlpha": "retrain_alpha",
+    "confirmations": "confirmations",
+    "minimumBaseline": "minimum_baseline",
+    "shifts": "shifts",
+    "windowsToFalseAlarm": "windows_to_false_alarm",
+}
+
+
+def evidence_of(path: str, revision: str, verdict: DriftVerdict, drift: Drift) -> str:
+    """JSON: thresholds, the baseline's windows and those since, with their counters, their digests and the verdicts."""
+    baseline = verdict.baseline
+    kept = [each for found in baseline.by_label.values() for each in found] if baseline is not None else []
+    usual = sorted([*kept, *(baseline.excluded if baseline is not None else ())], key=lambda window: window.start)
+    document = {
+        "model": path,
+        "revision": revision,
+        "windowSeconds": drift.window_seconds,
+        "thresholds": _thresholds(drift),
+        "baseline": [_window(window, drift) for window in usual],
+        "windows": [
+            _window(window, drift) | {"verdict": assessment.tier.value}
+            for window, assessment in zip(verdict.windows, verdict.assessments, strict=True)
+        ],
+    }
+    return json.dumps(document, ensure_ascii=False)
+
+
+def _thresholds(drift: Drift) -> dict[str, Any]:
+    settings = settings_of(drift)
+    found: dict[str, Any] = {name: getattr(settings, field) for name, field in _THRESHOLDS.items()}
+    return found | drift.quality.model_dump(by_alias=True)
+
+
+def _window(window: Window, drift: Drift) -> dict[str, Any]:
+    return {
+        "started": datetime.fromtimestamp(window.start * drift.window_seconds, UTC).isoformat(),
+        "label": window.label,
+        "rows": window.rows,
+        "digest": counters_digest(window),
+        "features": {name: _feature(histogram) for name, histogram in window.features.items()},
+    }
+
+
+def _feature(histogram: Histogram) -> dict[str, Any]:
+    return {
+        "bins": histogram.bins,
+        "missing": histogram.missing,
+        "wrong": histogram.wrong,
+        "unseen": histogram.unseen,
+        "ordered": histogram.ordered,
+    }
