@@ -62,8 +62,15 @@ def counters_of(day: int, *, rows: int = 4_000, age: float = 0.0, city: float = 
     return tuple(found)
 
 
-def reply(days: int, change: Callable[[int], dict[str, Any]] = lambda _: {}) -> DriftReply:
-    """The ledger's answer so many days after a baseline of 28; ``change`` says how a day, from 0, differs."""
+def reply(days: int, change: Callable[[int], dict[str, Any]] = lambda _: {}, last: int = 28) -> DriftReply:
+    """The ledger's answer so many days after a baseline of 28.
+
+    Args:
+        days: so many.
+        change: how a day, from 0, differs.
+        last: of how many of the last days counters are told.
+
+    """
     complete = BASELINE + days
     windows = [
         DriftWindow(index=FIRST + day, counters=counters_of(FIRST + day, **change(day))) for day in range(complete)
@@ -77,7 +84,7 @@ def reply(days: int, change: Callable[[int], dict[str, Any]] = lambda _: {}) -> 
         first=FIRST,
         until=FIRST + complete,
         baseline=tuple(windows[:BASELINE]),
-        windows=tuple(windows[BASELINE:][-28:]),
+        windows=tuple(windows[BASELINE:][-last:]),
     )
 
 

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,13 +24,15 @@ class OperatorProcess:
     Args:
         kubeconfig: Which API server, as whom.
         log: File that standard error is appended to.
+        missing: Packages that it cannot import.
         settings: ``MARQUEE_OPERATOR_*`` without the prefix, in lower case.
 
     """
 
-    def __init__(self, kubeconfig: Path, log: Path, **settings: str) -> None:
+    def __init__(self, kubeconfig: Path, log: Path, *, missing: Sequence[str] = (), **settings: str) -> None:
         self.kubeconfig = kubeconfig
         self.log = log
+        self.missing = missing
         self.port = free_port()
         self.settings = {"http_port": str(self.port), "http_host": "127.0.0.1", "pod_namespace": "default"} | settings
         self.process: subprocess.Popen[bytes] | None = None
@@ -39,7 +41,7 @@ class OperatorProcess:
         """Start the process; does not wait."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "marquee.control.app"], env=self._environment(), stderr=log, stdout=log, cwd=ROOT
+                [sys.executable, *self._program()], env=self._environment(), stderr=log, stdout=log, cwd=ROOT
             )
         return self
 
@@ -95,6 +97,13 @@ class OperatorProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def _program(self) -> Sequence[str]:
+        module = "marquee.control.app"
+        if not self.missing:
+            return "-m", module
+        missing = f"sys.modules.update(dict.fromkeys({tuple(self.missing)}))"
+        return "-c", f"import runpy, sys; {missing}; runpy.run_module('{module}', run_name='__main__')"
 
     def _environment(self) -> Mapping[str, str]:
         prefixed = {f"MARQUEE_OPERATOR_{key.upper()}": value for key, value in self.settings.items()}

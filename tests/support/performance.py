@@ -40,9 +40,16 @@ def outcomes_of(day: int, *, rate: float = 1.0, slope: float = 1.0, rows: int = 
     return PerformanceWindow(index=day, rows=(rows,) * len(MEANS), outcomes=hits)
 
 
-def performance_reply(days: int, change: Change = lambda _: {}) -> DriftReply:
-    """The ledger's answer so many days after a baseline of 28; ``change`` says how a day's outcomes differ."""
-    whole = reply(days)
+def performance_reply(days: int, change: Change = lambda _: {}, feed: Change = lambda _: {}) -> DriftReply:
+    """The ledger's answer so many days after a baseline of 28.
+
+    Args:
+        days: so many.
+        change: how a day's outcomes differ.
+        feed: how what the model sees differs.
+
+    """
+    whole = reply(days, feed, last=30)
     windows = tuple(outcomes_of(FIRST + day, **change(day)) for day in range(28 + days))
     found = PerformanceReply(metric=METRIC, windows=windows)
     return whole.model_copy(update={"traces": True, "performance": found})

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from marquee.api.drift import Drift
 from marquee.evidence.drift.counting import Histogram, Window
-from marquee.judging.drifting import DriftVerdict, counters_digest, settings_of
+from marquee.judging.drifting import DriftVerdict, counters_digest
+from marquee.judging.windows import settings_of
 
 _THRESHOLDS: Final = {
     "discoveryRate": "discovery_rate",

@@ -37,48 +37,56 @@ def performance_lines(
     if verdict.loss is not None and verdict.loss > 0:
         lost = f"{verdict.loss:.1%} of the baseline's AUC is lost, certain at 99 %"
         yield from screen.labelled("loss", lost, Tone.WAITING)
-    shown = verdict.judged if everything else verdict.judged[-MOST_WINDOWS:]
+    if verdict.broken:
+        count = len(verdict.broken)
+        words = f"{count} window{'s' if count > 1 else ''} of a broken feed, not judged"
+        yield from screen.labelled("left out", words, Tone.WAITING)
+    shown = verdict.windows if everything else verdict.windows[-MOST_WINDOWS:]
     if not shown:
         return
     yield ""
-    of_values = shown[-1].realised.performance is None
+    of_values = any(one.root_mean_square_error is not None for one in verdict.windows)
     title = ("RMSE", "mean error") if of_values else ("AUC promised", "realised", "Brier", "calibration error")
     head = ("window", "answers", verdict.outcome, *title, "outcomes against promise", "p")
-    yield from screen.table(head, [_row(one, seconds) for one in shown], indent=2)
+    judged = {one.realised.window: one for one in verdict.judged}
+    rows = [_row(one, judged.get(one.window), seconds, of_values=of_values) for one in shown]
+    yield from screen.table(head, rows, indent=2)
 
 
 def performance_document(verdict: PerformanceVerdict, seconds: int) -> dict[str, Any]:
     """The same as JSON, with every window."""
+    judged = {one.realised.window: one for one in verdict.judged}
     return {
         "verdict": verdict.state.value,
         "message": verdict.message,
         "outcome": verdict.outcome,
         "loss": verdict.loss,
-        "windows": [_window_document(one, seconds) for one in verdict.judged],
+        "windows": [_window_document(one, judged.get(one.window), seconds) for one in verdict.windows],
     }
 
 
-def _row(judged: Judged, seconds: int) -> tuple[str, ...]:
-    found = judged.realised
+def _row(found: Realised, judged: Judged | None, seconds: int, *, of_values: bool) -> tuple[str, ...]:
+    """A window's; one that was not judged says why in the place of its p-value."""
+    p_values = judged.p_values.values() if judged is not None else ()
     return (
-        f"{_moment(found, seconds):%Y-%m-%d %H:%M}" + ("*" if judged.streaks else ""),
+        f"{_moment(found, seconds):%Y-%m-%d %H:%M}" + ("*" if judged is not None and judged.streaks else ""),
         f"{found.rows:,}",
         f"{found.outcomes:,}",
-        *_figures(found),
+        *_figures(found, of_values=of_values),
         _effect(found),
-        f"{min(judged.p_values.values()):.2g}" if judged.p_values else "",
+        "broken feed" if judged is None else f"{min(p_values):.2g}" if p_values else "",
     )
 
 
-def _figures(found: Realised) -> tuple[str, ...]:
-    promised, real = found.promised, found.performance
-    if promised is None or real is None:
+def _figures(found: Realised, *, of_values: bool) -> tuple[str, ...]:
+    if of_values:
         return _number(found.root_mean_square_error, 2), _number(found.mean_error, 2)
+    promised, real = found.promised, found.performance
     return (
-        _number(promised.auc, 3),
-        _number(real.auc, 3),
-        _number(real.brier, 4),
-        _number(real.calibration_error, 4),
+        _number(promised.auc if promised is not None else None, 3),
+        _number(real.auc if real is not None else None, 3),
+        _number(real.brier if real is not None else None, 4),
+        _number(real.calibration_error if real is not None else None, 4),
     )
 
 
@@ -95,11 +103,11 @@ def _moment(found: Realised, seconds: int) -> datetime:
     return datetime.fromtimestamp(found.window * seconds, UTC)
 
 
-def _window_document(judged: Judged, seconds: int) -> dict[str, Any]:
-    found = judged.realised
+def _window_document(found: Realised, judged: Judged | None, seconds: int) -> dict[str, Any]:
     promised, real = found.promised, found.performance
     return {
         "window": _moment(found, seconds).isoformat(),
+        "leftOut": found.unusable.value if found.unusable is not None else None,
         "rows": found.rows,
         "outcomes": found.outcomes,
         "promisedAuc": promised.auc if promised is not None else None,
@@ -112,7 +120,7 @@ def _window_document(judged: Judged, seconds: int) -> dict[str, Any]:
             gap.value: {
                 "residual": difference.residual,
                 "effect": difference.effect,
-                "pValue": judged.p_values.get(gap),
+                "pValue": judged.p_values.get(gap) if judged is not None else None,
             }
             for gap, difference in (found.differences or {}).items()
         },

@@ -7,26 +7,22 @@ an operator that was killed says the same as one that was not.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
 
 import orjson
 
-from marquee.api.drift import MAX_SUSPECTS, Alike, Drift, DriftSuspect
-from marquee.contract.drift import SPECIALS, DriftReply, DriftWindow, Layout
+from marquee.api.drift import MAX_SUSPECTS, Drift, DriftSuspect
+from marquee.contract.drift import DriftReply, Layout
 from marquee.contract.manifest import ReferenceProfile
 from marquee.evidence.drift.baselines import Baseline, baseline_of
-from marquee.evidence.drift.counting import Histogram, Window, total
+from marquee.evidence.drift.counting import Window, total
 from marquee.evidence.drift.performing import Performance, estimated, performance
-from marquee.evidence.drift.settings import DriftSettings, QualitySettings
 from marquee.evidence.drift.verdict import Assessment, Tier, replay
 from marquee.judging.performing import PerformanceVerdict, judge_performance
-
-_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_DAY: Final = 86_400
+from marquee.judging.windows import broken_windows, settings_of, windows_of
 
 
 class DriftState(StrEnum):
@@ -74,11 +70,6 @@ class DriftVerdict:
         return 1 - now.auc / before.auc
 
 
-def settings_of(drift: Drift) -> DriftSettings:
-    """The evidence's settings."""
-    return DriftSettings(**drift.thresholds.model_dump(), quality=QualitySettings(**drift.quality.model_dump()))
-
-
 def judge_drift(reply: DriftReply, drift: Drift) -> DriftVerdict:
     """The verdict on the last complete window, and that on performance where the spec asks for it.
 
@@ -86,7 +77,12 @@ def judge_drift(reply: DriftReply, drift: Drift) -> DriftVerdict:
         EvidenceError: the integers contradict each other.
 
     """
-    return replace(_judge(reply, drift), performance=judge_performance(reply, drift))
+    verdict = _judge(reply, drift)
+    broken = frozenset[int]()
+    if drift.performance is not None and verdict.baseline is not None and reply.profile is not None:
+        layout = Layout(reply.profile, reply.output, reply.traces)
+        broken = broken_windows(reply, layout, verdict.baseline, drift)
+    return replace(verdict, performance=judge_performance(reply, drift, broken))
 
 
 def _judge(reply: DriftReply, drift: Drift) -> DriftVerdict:
@@ -101,13 +97,13 @@ def _judge(reply: DriftReply, drift: Drift) -> DriftVerdict:
         return DriftVerdict(DriftState.INSUFFICIENT_DATA, "there is no complete window yet")
     settings, end = settings_of(drift), reply.first + drift.baseline_windows
     layout = Layout(reply.profile, reply.output, reply.traces)
-    usual = _windows(reply.baseline, range(reply.first, min(end, reply.until)), layout, drift)
+    usual = windows_of(reply.baseline, range(reply.first, min(end, reply.until)), layout, drift)
     baseline = baseline_of(usual, settings.quality)
     if reply.until <= end:
         words = f"the baseline has {len(usual)} of {drift.baseline_windows} windows"
         return DriftVerdict(DriftState.INSUFFICIENT_DATA, words, baseline=baseline)
     later = range(max(end, reply.until - drift.history_windows), reply.until)
-    windows = _windows(reply.windows, later, layout, drift)
+    windows = windows_of(reply.windows, later, layout, drift)
     assessments = tuple(replay(windows, baseline, settings))
     last, window = assessments[-1], windows[-1]
     suspects = tuple(_suspect(last, name) for name in last.suspects[:MAX_SUSPECTS])
@@ -132,39 +128,6 @@ def counters_digest(window: Window) -> str:
     features = {name: [*one.bins, one.missing, one.wrong, one.unseen] for name, one in window.features.items()}
     document = [window.start, window.rows, features]
     return hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest()
-
-
-def label_of(index: int, drift: Drift) -> str:
-    """A window's label: a name of the calendar, or else what makes it alike to others."""
-    began = datetime.fromtimestamp(index * drift.window_seconds, UTC)
-    for days in drift.calendar:
-        if days.start <= began.date() <= days.end:
-            return days.label
-    if drift.alike is Alike.NONE:
-        return ""
-    weekday = _WEEKDAYS[began.weekday()]
-    return weekday if drift.window_seconds == _DAY else f"{weekday} {began:%H:%M}"
-
-
-def _windows(found: Sequence[DriftWindow], indexes: range, layout: Layout, drift: Drift) -> list[Window]:
-    """All windows in order; one that counted nothing is a window without rows."""
-    counted = {window.index: window.counters for window in found}
-    nothing = (0,) * layout.size
-    return [_window(index, counted.get(index, nothing), layout, drift) for index in indexes]
-
-
-def _window(index: int, counters: Sequence[int], layout: Layout, drift: Drift) -> Window:
-    features = dict(_histograms(counters, layout))
-    # an answer may be given a moment after its row, and then in the next window
-    rows = max(counters[0], *(histogram.rows for histogram in features.values()))
-    return Window(index, label_of(index, drift), features, rows)
-
-
-def _histograms(counters: Sequence[int], layout: Layout) -> Iterator[tuple[str, Histogram]]:
-    for block in layout.blocks:
-        split = block.start + block.bins
-        special = dict(zip(SPECIALS, counters[split : block.end], strict=True))
-        yield block.name, Histogram(tuple(counters[block.start : split]), **special, ordered=block.ordered)
 
 
 def _suspect(assessment: Assessment, name: str) -> DriftSuspect:

@@ -5,7 +5,8 @@ As that on drift it is a function of the spec and of the ledger's integers alone
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
@@ -43,6 +44,13 @@ class PerformanceVerdict:
     """When the last of them began."""
     loss: float | None = None
     """Of the baseline's area under the curve, in the last windows, certain at 99 %, as a share."""
+    broken: tuple[Realised, ...] = ()
+    """Matured windows of a broken feed, which are not judged: what they show tells of the feed, not of the model."""
+
+    @property
+    def windows(self) -> tuple[Realised, ...]:
+        """Those that are judged, and those of a broken feed, in their order."""
+        return tuple(sorted((*(one.realised for one in self.judged), *self.broken), key=lambda one: one.window))
 
     @property
     def last(self) -> Realised | None:
@@ -54,6 +62,7 @@ _WHY: Final = {
     Unusable.NO_ANSWERS: "had no answer whose id says its score",
     Unusable.TOO_FEW: "promised too few outcomes to judge: longer windows",
     Unusable.NO_OUTCOMES: "had no outcome at all: are outcomes reported?",
+    Unusable.BROKEN_FEED: "is one of a broken feed: repair it",
     Unusable.UNACCOUNTED: "has more outcomes than answers: counters were lost",
 }
 
@@ -71,13 +80,24 @@ def windows_wanted(drift: Drift) -> int:
 
 
 def drift_path(model: str, revision: str, drift: Drift) -> str:
-    """Where the ledger has the windows that both verdicts need."""
-    windows = f"baseline={drift.baseline_windows}&last={drift.history_windows}&performance={windows_wanted(drift)}"
+    """Where the ledger has the windows that both verdicts need: of what was seen, too, as far back as outcomes are
+    looked at, since a window of a broken feed says nothing of the model.
+    """
+    wanted = windows_wanted(drift)
+    last = max(drift.history_windows, wanted)
+    windows = f"baseline={drift.baseline_windows}&last={last}&performance={wanted}"
     return f"{DRIFT_PATH}/{model}/{revision}?seconds={drift.window_seconds}&{windows}"
 
 
-def judge_performance(reply: DriftReply, drift: Drift) -> PerformanceVerdict | None:
+def judge_performance(
+    reply: DriftReply, drift: Drift, broken: Collection[int] = frozenset()
+) -> PerformanceVerdict | None:
     """The verdict on the last measured window; None where the spec does not ask.
+
+    Args:
+        reply: the ledger's.
+        drift: of the spec.
+        broken: numbers of the windows whose feed was broken.
 
     Raises:
         EvidenceError: the integers contradict each other.
@@ -97,11 +117,15 @@ def judge_performance(reply: DriftReply, drift: Drift) -> PerformanceVerdict | N
     late = max(end, reply.until - windows_wanted(drift))
     nothing = PerformanceWindow(index=0, rows=(0,) * len(reply.profile.score.counts), outcomes=())
     windows = [
-        realised(_matured(index, found.get(index, nothing), spec), reply.profile.score.means)
+        _known(realised(_matured(index, found.get(index, nothing), spec), reply.profile.score.means), broken)
         for index in (*range(reply.first, end), *range(late, until))
     ]
     judged = judge_gaps(windows, _settings(spec, drift))
     return _verdict(reply, drift, spec, windows, judged, end)
+
+
+def _known(window: Realised, broken: Collection[int]) -> Realised:
+    return replace(window, unusable=Unusable.BROKEN_FEED) if window.window in broken else window
 
 
 def _hindrance(reply: DriftReply, spec: MeasuredPerformance) -> str:
@@ -148,6 +172,7 @@ def _verdict(
         judged,
         _moment(newest, drift) if judged else None,
         loss(later, usual, noise) if later and usual else None,
+        tuple(one for one in windows if one.unusable is Unusable.BROKEN_FEED),
     )
 
 

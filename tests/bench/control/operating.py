@@ -8,11 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from localcluster.processes import cpu_seconds, identify
 from tests.bench.control.plane import Plane
 from tests.bench.control.workload import IMAGE
 from tests.support.operator import OperatorProcess
+
+_NOT_IN_THE_IMAGE: Final = ("rich",)
+"""Development tools bring it along, and structlog imports it where it is there: 4 MB that no operator has."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class Operator:
 async def running_operator(plane: Plane, **settings: str) -> AsyncIterator[Operator]:
     """Start it with the plane's identity; on leaving, end it."""
     wanted = {"predictor_image": IMAGE} | settings
-    process = OperatorProcess(plane.operator_kubeconfig, plane.folder / "operator.log", **wanted)
+    log = plane.folder / "operator.log"
+    process = OperatorProcess(plane.operator_kubeconfig, log, missing=_NOT_IN_THE_IMAGE, **wanted)
     try:
         process.start()
         await asyncio.to_thread(process.wait_until_ready)

@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> int:
 
 def _costs(plan: Plan, stages: Stages) -> dict[str, float]:
     stages.say("CPU time of a million rows")
-    costs = [counting.cost_of_a_million() for _ in range(plan.repetitions)]
+    costs = [counting.cost() for _ in range(plan.repetitions)]
     stages.say("CPU time of a request")
     requests = [measure() for _ in range(plan.repetitions)]
     return {

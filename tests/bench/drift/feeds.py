@@ -18,7 +18,7 @@ from marquee.contract.drift import SPECIALS
 from marquee.contract.manifest import NumericProfile, ReferenceProfile
 from marquee.evidence.drift.baselines import Baseline, baseline_of
 from marquee.evidence.drift.counting import Histogram, Window
-from marquee.judging.drifting import settings_of
+from marquee.judging.windows import settings_of
 
 FEATURES: Final = 60
 ROWS: Final = 20_000
@@ -66,11 +66,11 @@ def drawn(random: np.random.Generator, means: Numbers, rows: int = ROWS) -> Coun
     return random.multinomial(rows, shares)
 
 
-def windows(random: np.random.Generator, days: range, means: Numbers) -> Iterator[Window]:
+def windows(random: np.random.Generator, days: range, means: Numbers, rows: int = ROWS) -> Iterator[Window]:
     """What is counted on each day, as the mathematics takes it."""
-    for day, of_day in zip(days, drawn(random, means).tolist(), strict=True):
+    for day, of_day in zip(days, drawn(random, means, rows).tolist(), strict=True):
         features = {name: Histogram(tuple(bins)) for name, bins in zip(NAMES, of_day, strict=True)}
-        yield Window(day, LABELS[day % 7], features, ROWS)
+        yield Window(day, LABELS[day % 7], features, rows)
 
 
 def counters_of(of_day: Counts) -> tuple[int, ...]:

@@ -33,6 +33,21 @@ def test_each_window_shows_promise_and_truth() -> None:
     assert len(lines(watched(), everything=True)) - len(told) >= 25
 
 
+def test_windows_of_a_broken_feed_are_shown_as_such() -> None:
+    """In their place among the others, with what they show, and no p-value."""
+    found = performance_reply(13, feed=lambda day: {"missing": 3_000} if day in {35, 37} else {})
+    verdict = judge_drift(found, watched())
+    told = list(drift_lines("growth/lead", "lead-v1", found, verdict, Screen()))
+    assert "  left out  2 windows of a broken feed, not judged" in told
+    head = next(place for place, line in enumerate(told) if "AUC promised" in line)
+    rows = told[head + 1 :]
+    assert [row.rstrip().endswith("broken feed") for row in rows] == [False] * 10 + [True, False, True, False]
+    assert "4,000" in rows[-2]
+    document = json.loads(document_of("growth/lead", "lead-v1", found, verdict))["performance"]
+    assert [one["leftOut"] for one in document["windows"][-4:]] == ["BrokenFeed", None, "BrokenFeed", None]
+    assert document["windows"][-2]["gaps"]["Calibration"]["pValue"] is None
+
+
 def test_without_the_block_nothing_is_shown() -> None:
     """As before."""
     assert not any("realised" in line for line in lines(Drift()))

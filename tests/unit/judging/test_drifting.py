@@ -16,7 +16,8 @@ from marquee.contract.drift import DriftReply, DriftWindow, Layout, add_up, pack
 from marquee.contract.manifest import ReferenceProfile
 from marquee.evidence.drift.settings import DriftSettings
 from marquee.evidence.errors import CountsError
-from marquee.judging.drifting import DriftState, judge_drift, label_of, settings_of
+from marquee.judging.drifting import DriftState, judge_drift
+from marquee.judging.windows import label_of, settings_of
 from tests.support.drift import FIRST, PROFILE, counters_of, reply
 
 

@@ -15,6 +15,7 @@ from marquee.api.drift import Drift
 from marquee.contract.drift import DRIFT_PATH, DriftReply
 from marquee.contract.ledger import MetricDeclaration, MetricKind
 from marquee.contract.performance import PerformanceReply, PerformanceWindow
+from marquee.evidence.drift.realising import Unusable
 from marquee.judging.drifting import judge_drift
 from marquee.judging.performing import PerformanceState, drift_path, judge_performance, windows_wanted
 from tests.support.drift import FIRST, PROFILE
@@ -127,6 +128,48 @@ def test_what_is_not_measured_for_too_long_is_stale(change: dict[str, Any], word
     assert late.started == datetime.fromtimestamp((FIRST + 33) * 86_400, UTC)
 
 
+def broken_from(first: int, *, days: int, scores: float) -> Any:
+    """The verdict where ages were missing on the days from one on, and fewer bought than the scores promised."""
+    bad = range(first, first + 4)
+    found = performance_reply(
+        days,
+        lambda day: {"rate": scores} if day in bad else {},
+        lambda day: {"missing": 3_000} if day in bad else {},
+    )
+    return judge_drift(found, watched()).performance
+
+
+@pytest.mark.parametrize(("first", "days"), [(34, 12), (36, 13), (40, 42), (3, 12)])
+def test_windows_of_a_broken_feed_tell_nothing_of_the_model(first: int, days: int) -> None:
+    """New ones, the last ones, ones from before the windows that drift adds up, and those of the baseline."""
+    verdict = broken_from(first, days=days, scores=0.6)
+    assert verdict.state is PerformanceState.STABLE
+    assert [one.window - FIRST for one in verdict.broken] == list(range(first, min(first + 4, 26 + days)))
+    assert {one.unusable for one in verdict.broken} == {Unusable.BROKEN_FEED}
+    assert [one.window for one in verdict.windows] == sorted(one.window for one in verdict.windows)
+    assert "not confirmed" not in verdict.message
+
+
+def test_a_feed_that_stays_broken_leaves_nothing_to_measure() -> None:
+    """Which is told as such after a time."""
+    found = performance_reply(20, feed=lambda day: {"missing": 3_000} if day >= 30 else {})
+    verdict = judge_drift(found, watched(staleAfterSeconds=7 * 86_400)).performance
+    assert verdict is not None
+    assert verdict.state is PerformanceState.STALE
+    assert verdict.message.endswith("the last window is one of a broken feed: repair it")
+
+
+def test_a_changed_relation_is_seen_across_a_broken_day() -> None:
+    """It neither confirms nor takes back."""
+    found = performance_reply(
+        14, lambda day: {"rate": 0.7} if day >= 36 else {}, lambda day: {"missing": 3_000} if day == 38 else {}
+    )
+    verdict = judge_drift(found, watched()).performance
+    assert verdict is not None
+    assert verdict.state is PerformanceState.CONCEPT_DRIFT
+    assert "3 windows in a row" in verdict.message
+
+
 def test_values_are_judged_by_their_mean() -> None:
     """A fifth less is spent than predicted, from a day on."""
     score = PROFILE.score
@@ -164,7 +207,7 @@ def test_windows_that_mature_late_are_asked_for() -> None:
     assert windows_wanted(watched()) == 30
     assert windows_wanted(watched(matureAfterSeconds=3_628_800)) == 56
     assert drift_path("crm/lead", "lead-v1", watched()) == (
-        f"{DRIFT_PATH}/crm/lead/lead-v1?seconds=86400&baseline=28&last=28&performance=30"
+        f"{DRIFT_PATH}/crm/lead/lead-v1?seconds=86400&baseline=28&last=30&performance=30"
     )
 
 

@@ -7,6 +7,8 @@ import threading
 import time
 from decimal import Decimal
 
+import orjson
+
 from marquee.contract.cohort import Arm, Cohort
 from marquee.contract.exposures import ExposureBatch, ExposureGroup
 from marquee.contract.ledger import RolloutDeclaration
@@ -64,7 +66,7 @@ def test_two_writers_never_miss_what_the_other_wrote(postgres: Postgres) -> None
         thread.join()
     assert errors == []
     with first.reader.begin() as connection:
-        documents = statistics.read(connection, KEYS)
+        documents = [orjson.loads(found.document) for found in statistics.read(connection, KEYS)]
         assert verify(connection) == []
     first.dispose()
     for document in documents:
@@ -96,9 +98,9 @@ def test_writer_sees_what_was_written_while_it_waited(postgres: Postgres) -> Non
         assert waiting_for_locks(first) == 1
     waiter.join()
     with first.reader.begin() as connection:
-        (document,) = statistics.read(connection, [key])
+        (found,) = statistics.read(connection, [key])
         assert verify(connection) == []
-    assert document["cohorts"][0]["outcomes"]["buy"]["successes"] == 1
+    assert orjson.loads(found.document)["cohorts"][0]["outcomes"]["buy"]["successes"] == 1
     for database in (first, second):
         database.dispose()
 

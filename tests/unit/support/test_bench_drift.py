@@ -36,6 +36,13 @@ def test_drawn_counts_are_those_of_drawn_rows() -> None:
         assert (abs(one - other) <= 5 * np.sqrt(2 * np.maximum(one, 10))).all()
 
 
+def test_the_verdict_whose_cost_is_measured_compares_every_feature() -> None:
+    """A day of as many rows as those of its baseline: no broken feed."""
+    found = counting.cost(rows=ROWS)
+    assert found.compared == FEATURES
+    assert min(found.counting, found.verdict) > 0
+
+
 def test_a_large_shift_is_found_at_once_and_none_before() -> None:
     """What is counted begins with the shift."""
     assert windows_to_detect(0, shift=0.5) == 1

@@ -1,4 +1,4 @@
-"""kopf's storages for state that its change detection keeps on objects: here there is nothing to keep.
+"""kopf's storages for what it keeps on and of objects between events: here there is nothing to keep.
 
 With the default ones kopf copies each object twice per event, to find differences that no handler of ours asks
 for; that took as much CPU as everything our handlers do.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import kopf
+from kopf._core.reactor.inventory import ResourceMemories, ResourceMemory
 
 
 class NoDiffBase(kopf.DiffBaseStorage):
@@ -43,3 +44,14 @@ class NoProgress(kopf.ProgressStorage):
     def clear(self, *, essence: Any) -> Any:
         """Nothing of ours is in it."""
         return essence
+
+
+class NoMemories(ResourceMemories):
+    """Remembers no object: what kopf keeps of one is for daemons, indices and changes, and we have none of them.
+
+    The class is kopf's own, not public, and a parameter of its public `spawn_tasks`; a test guards both.
+    """
+
+    async def recall(self, raw_body: Any, **named: Any) -> ResourceMemory:
+        """A new memory for each event."""
+        return await super().recall(raw_body, **(named | {"ephemeral": True}))

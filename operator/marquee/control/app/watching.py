@@ -17,7 +17,7 @@ from marquee.api.marketing_model import MarketingModel
 from marquee.api.model_approval import ModelApproval
 from marquee.api.model_revision import ModelRevision
 from marquee.api.types import GROUP, VERSION
-from marquee.control.app.memoryless import NoDiffBase, NoProgress
+from marquee.control.app.memoryless import NoDiffBase, NoMemories, NoProgress
 from marquee.control.cluster.access import Access
 from marquee.control.cluster.errors import KindsUnknown
 from marquee.control.observe.resources import Resources
@@ -27,6 +27,9 @@ SERVER_TIMEOUT_SECONDS = 300
 CLIENT_TIMEOUT_SECONDS = 310
 """Above the server's, so that it is the server that ends a quiet watch."""
 CONNECT_TIMEOUT_SECONDS = 10
+WORKER_IDLE_SECONDS = 0.5
+"""How long kopf's task for an object waits for its next event, with the last one in its hands. Default 5: as many
+models as change or are listed in that time would lie in memory whole."""
 
 
 def registry_of(resources: Resources, access: Access, on_change: Callable[[ModelKey], None]) -> kopf.OperatorRegistry:
@@ -101,6 +104,7 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
     """
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
+    settings.queueing.idle_timeout = WORKER_IDLE_SECONDS
     settings.watching.server_timeout = SERVER_TIMEOUT_SECONDS
     settings.watching.client_timeout = CLIENT_TIMEOUT_SECONDS
     settings.watching.connect_timeout = CONNECT_TIMEOUT_SECONDS
@@ -122,6 +126,7 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], re
         clusterwide=not namespaces,
         namespaces=namespaces,
         ready_flag=ready,
+        memories=NoMemories(),
         insights=insights,
     )
     tasks = {*spawned, asyncio.create_task(_until_kinds_are_missed(insights), name="kinds")}

@@ -44,6 +44,8 @@ class Unusable(StrEnum):
     TOO_FEW = "TooFew"
     NO_OUTCOMES = "NoOutcomes"
     """Where some were promised: the feed of outcomes is broken, not the model."""
+    BROKEN_FEED = "BrokenFeed"
+    """What its answers were made of was broken, as whoever has its counters says: it tells nothing of the model."""
     UNACCOUNTED = "Unaccounted"
     """More outcomes than answers: counters are lost."""
 

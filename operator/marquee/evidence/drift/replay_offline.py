@@ -76,7 +76,8 @@ def wavering(labels: list[list[Bins]]) -> Wavering:
         for row, count in zip(rows, counts, strict=True):
             excess += sum((o - count * p) ** 2 / (count * p) for o, p in zip(row, shares, strict=True) if p)
         free, excess = free + degrees, excess - degrees
-        weight, squares = weight + n - two / n, squares + two - 2 * three / n + (two / n) ** 2
+        weight += (n**2 - two) / n
+        squares += (two * n**2 - 2 * three * n + two**2) / n**2
     if not free:
         return 0.0, 0.0, 0.0
     others = max(0.0, free - len(windows) + len(kept))

@@ -128,7 +128,9 @@ def _of_label(windows: Sequence[Sequence[int]]) -> tuple[float, float, float, fl
     )
     free = (sum(share > 0 for share in shares) - 1) * (len(windows) - 1)
     second, third = _power(sizes, 2), _power(sizes, 3)
-    return free, heterogeneity - free, rows - second / rows, second - 2 * third / rows + (second / rows) ** 2
+    # of integers, as one large window among small ones would leave nothing but rounding
+    squares = (second * rows**2 - 2 * third * rows + second**2) / rows**2
+    return free, heterogeneity - free, (rows**2 - second) / rows, squares
 
 
 def _power(sizes: Iterable[int], exponent: int) -> int:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, Row, Select, insert, select, update
 
 from marquee.ledger.book.entries import Begin, Ending, RolloutKey, Turn
 from marquee.ledger.book.rollouts import OpenRollout, declare
-from marquee.ledger.book.statistics import read
+from marquee.ledger.book.statistics import Integers, read
 from marquee.ledger.store.schema import plans, rollouts
 
 _CHUNK: Final = 1_000
@@ -51,7 +51,7 @@ def find(connection: Connection, model: str, asked: str | None) -> Plan | None:
     return _plan(row) if row is not None else None
 
 
-def look(connection: Connection, model: str, asked: str | None) -> tuple[Plan, dict[str, Any]] | None:
+def look(connection: Connection, model: str, asked: str | None) -> tuple[Plan, Integers] | None:
     """The same with its integers, of one snapshot."""
     plan = find(connection, model, asked)
     if plan is None:

@@ -1,12 +1,14 @@
-"""The integers, read as of one moment."""
+"""The integers, read as of one moment. The database writes the JSON of cohorts: no step of Python a metric."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import Connection, Select, select, tuple_
+from sqlalchemy import Connection, Select, Text, and_, case, cast, func, select, tuple_
 
 from marquee.contract.cohort import Arm
 from marquee.ledger.book.entries import RolloutKey
@@ -15,14 +17,27 @@ from marquee.ledger.book.tally import squares_of
 from marquee.ledger.store.schema import cohorts, credits_, metrics, rollouts
 
 _CHUNK: Final = 1_000
-_ARMS: Final = tuple(arm.label for arm in Arm)
-_NOTHING: Final = {"successes": 0, "sum": "0", "sumOfSquares": "0"}
+_COHORT: Final = '{"step":%s,"arm":"%s","exposures":%s,"requests":%s,"errors":%s,"slow":%s,"outcomes":{%s}}'
+_OUTCOME: Final = '"%s":{"successes":%s,"sum":"%s","sumOfSquares":"%s"}'
+"""No name needs to be escaped: `OutcomeName` has letters, digits, hyphens and underscores only."""
+_APART: Final = "~"
+"""Between the two columns of a sum of squares that 64 bits may not hold. It stands nowhere else in a cohort's text."""
+_COLUMNS: Final = re.compile(rf"(-?\d+){_APART}(-?\d+)")
 
 _Chosen = Select[tuple[int]]
 
 
-def read(connection: Connection, keys: Collection[RolloutKey] | None) -> list[dict[str, Any]]:
-    """`RolloutStatistics` as JSON would have them, in the order of their names.
+@dataclass(frozen=True, slots=True)
+class Integers:
+    """What is counted of one rollout."""
+
+    rollout: RolloutKey
+    document: bytes
+    """`RolloutStatistics` as JSON."""
+
+
+def read(connection: Connection, keys: Collection[RolloutKey] | None) -> list[Integers]:
+    """The integers of some rollouts, in the order of their names.
 
     Args:
         connection: in a transaction that sees one snapshot.
@@ -39,92 +54,64 @@ def read(connection: Connection, keys: Collection[RolloutKey] | None) -> list[di
     return found
 
 
-def _read(connection: Connection, condition: Any) -> list[dict[str, Any]]:
-    """Four statements, each fetched at once and without a join: a thousand rollouts have some ten thousand cohorts."""
-    ids: _Chosen = select(rollouts.c.id).where(condition)
-    found = _rollouts(connection, condition)
-    _credits(connection, ids, found, _cohorts(connection, ids, found))
-    for document in found.values():
-        names = [metric["outcome"] for metric in document["metrics"]]
-        for cohort in document["cohorts"]:
-            if len(cohort["outcomes"]) < len(names):
-                cohort["outcomes"] = dict.fromkeys(names, _NOTHING) | cohort["outcomes"]
-    return list(found.values())
-
-
-def _rollouts(connection: Connection, condition: Any) -> dict[int, dict[str, Any]]:
+def _read(connection: Connection, condition: Any) -> list[Integers]:
+    """Two statements, each fetched at once: a thousand rollouts have some ten thousand cohorts."""
     columns = rollouts.c
     rows = connection.execute(
         select(columns.id, columns.model, columns.name, columns.declaration, columns.closed_at, columns.stamping)
         .where(condition)
         .order_by(columns.model, columns.name)
+    ).all()
+    revisions: dict[int, int] = dict.fromkeys([row.id for row in rows], 0)
+    texts: dict[int, list[str]] = {row.id: [] for row in rows}
+    for number, revision, text in connection.execute(_cohorts(select(rollouts.c.id).where(condition))).all():
+        revisions[number] += revision
+        texts[number].append(text)
+    return [_integers(row, revisions[row.id], ",".join(texts[row.id])) for row in rows]
+
+
+def _integers(row: Any, revision: int, counted: str) -> Integers:
+    stamping = stored(row.stamping)
+    if _APART in counted:
+        counted = _COLUMNS.sub(lambda found: str(squares_of(int(found[1]), int(found[2]))), counted)
+    declared, closed = row.declaration is not None, row.closed_at is not None
+    document = {
+        "model": row.model,
+        "rollout": row.name,
+        "revision": revision + declared + closed + (stamping.changes if stamping else 0),
+        "closed": closed,
+        "stamping": stamping is not None and not stamping.over,
+        "metrics": orjson.loads(row.declaration)["metrics"] if declared else [],
+        "cohorts": orjson.Fragment(f"[{counted}]"),
+    }
+    return Integers(RolloutKey(row.model, row.name), orjson.dumps(document))
+
+
+def _cohorts(ids: _Chosen) -> Select[Any]:
+    """Rollout, revision and text of each cohort, with every declared outcome, in the order of their places."""
+    cohort, credit, outcome = cohorts.c, credits_.c, metrics.c.outcome
+    numbers = (cohort.exposures, cohort.requests, cohort.errors, cohort.slow)
+    arm = case((cohort.place % 2 == Arm.STABLE.value, Arm.STABLE.label), else_=Arm.CANARY.label)
+    sums = (func.coalesce(credit.successes, 0), func.coalesce(credit.total, 0), _squares())
+    each = case((outcome.is_not(None), func.format(_OUTCOME, outcome, *sums)))  # null where nothing is declared
+    outcomes = func.aggregate_strings(each, ",")
+    return (
+        select(
+            cohort.rollout_id,
+            cohort.revision + cast(func.coalesce(func.sum(credit.revision), 0), cohort.revision.type),
+            func.format(_COHORT, cohort.place // 2, arm, *numbers, func.coalesce(outcomes, "")),
+        )
+        .outerjoin(metrics, metrics.c.rollout_id == cohort.rollout_id)
+        .outerjoin(credits_, and_(credit.metric_id == metrics.c.id, credit.place == cohort.place))
+        .where(cohort.rollout_id.in_(ids))
+        .group_by(cohort.rollout_id, cohort.place)
+        .order_by(cohort.rollout_id, cohort.place)
     )
-    found = {}
-    for number, model, name, declaration, closed_at, text in rows.all():
-        stamping = stored(text)
-        found[number] = {
-            "model": model,
-            "rollout": name,
-            "revision": (declaration is not None) + (closed_at is not None) + (stamping.changes if stamping else 0),
-            "closed": closed_at is not None,
-            "stamping": stamping is not None and not stamping.over,
-            "metrics": orjson.loads(declaration)["metrics"] if declaration else [],
-            "cohorts": [],
-        }
-    return found
 
 
-def _cohorts(
-    connection: Connection, ids: _Chosen, found: dict[int, dict[str, Any]]
-) -> dict[tuple[int, int], dict[str, Any]]:
-    """Add the cohorts; each of them by (rollout, place)."""
-    columns = cohorts.c
-    wanted = (columns.exposures, columns.requests, columns.errors, columns.slow, columns.revision)
-    rows = connection.execute(
-        select(columns.rollout_id, columns.place, *wanted)
-        .where(columns.rollout_id.in_(ids))
-        .order_by(columns.rollout_id, columns.place)
-    )
-    by_place: dict[tuple[int, int], dict[str, Any]] = {}
-    for number, place, exposures, requests, errors, slow, revision in rows.all():
-        document = found[number]
-        document["revision"] += revision
-        cohort = {
-            "step": place // 2,
-            "arm": _ARMS[place % 2],
-            "exposures": exposures,
-            "requests": requests,
-            "errors": errors,
-            "slow": slow,
-            "outcomes": {},
-        }
-        document["cohorts"].append(cohort)
-        by_place[number, place] = cohort
-    return by_place
-
-
-def _credits(
-    connection: Connection,
-    ids: _Chosen,
-    found: dict[int, dict[str, Any]],
-    of_cohorts: dict[tuple[int, int], dict[str, Any]],
-) -> None:
-    """Add what was credited to each cohort."""
-    chosen = metrics.c.rollout_id.in_(ids)
-    named = connection.execute(select(metrics.c.id, metrics.c.rollout_id, metrics.c.outcome).where(chosen)).all()
-    metric_of = {number: (rollout_id, outcome) for number, rollout_id, outcome in named}
-    columns = credits_.c
-    wanted = (columns.successes, columns.total, columns.squares_high, columns.squares_low, columns.revision)
-    rows = connection.execute(
-        select(columns.metric_id, columns.place, *wanted)
-        .where(columns.metric_id.in_(select(metrics.c.id).where(chosen)))
-        .order_by(columns.metric_id, columns.place)
-    )
-    for number, place, successes, total, high, low, revision in rows.all():
-        rollout_id, outcome = metric_of[number]
-        found[rollout_id]["revision"] += revision
-        of_cohorts[rollout_id, place]["outcomes"][outcome] = {
-            "successes": successes,
-            "sum": str(total),
-            "sumOfSquares": str(squares_of(high, low)),
-        }
+def _squares() -> Any:
+    """The sum as text where 64 bits hold it for sure, or else its two columns."""
+    high, low = credits_.c.squares_high, credits_.c.squares_low
+    fits = and_(high.between(-(1 << 30), (1 << 30) - 1), low < 1 << 62)
+    whole = cast(high * (1 << 32) + low, Text)
+    return case((high.is_(None), "0"), (fits, whole), else_=func.format(f"%s{_APART}%s", high, low))

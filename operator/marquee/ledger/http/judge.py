@@ -18,6 +18,7 @@ from marquee.ledger.access.senders import Role
 from marquee.ledger.book import plans
 from marquee.ledger.book.entries import Begin, RolloutKey, Turn
 from marquee.ledger.book.plans import Plan
+from marquee.ledger.book.statistics import Integers
 from marquee.ledger.errors import BusyError, ModelsUnavailableError
 from marquee.ledger.http.problems import ProblemError, malformed
 from marquee.ledger.http.requests import json_of, model_path_of, sender_of, state_of
@@ -92,13 +93,11 @@ async def _decide(request: web.Request, model: str, question: Question) -> Decis
     """In the thread that reads: a judgement takes some milliseconds that other requests need not wait for."""
     state = state_of(request)
 
-    def judged(found: tuple[Plan, dict[str, Any]] | None) -> Decision:
+    def judged(found: tuple[Plan, Integers] | None) -> Decision:
         if found is None:
             return decide(question, None)
         plan, integers = found
-        return decide(
-            question, Look(plan, RolloutStatistics.model_validate_json(orjson.dumps(integers)), state.clock())
-        )
+        return decide(question, Look(plan, RolloutStatistics.model_validate_json(integers.document), state.clock()))
 
     return await reading(state.database, lambda connection: judged(plans.look(connection, model, question.name)))
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
-import orjson
 from aiohttp import web
 
 from marquee.ledger.access.senders import Role, Sender
 from marquee.ledger.book.entries import RolloutKey
-from marquee.ledger.book.statistics import read
+from marquee.ledger.book.statistics import Integers, read
 from marquee.ledger.http.problems import ProblemError, malformed
 from marquee.ledger.http.requests import sender_of, state_of
 from marquee.ledger.store.reading import reading
@@ -34,18 +33,18 @@ async def get_statistics(request: web.Request) -> web.Response:
     return web.Response(body=body, content_type="application/json", headers={"etag": tag})
 
 
-def _body(found: list[dict[str, Any]], sender: Sender, keys: list[RolloutKey]) -> bytes:
+def _body(found: list[Integers], sender: Sender, keys: list[RolloutKey]) -> bytes:
     """What the sender may see, as JSON.
 
     Raises:
         ProblemError: 404, a named rollout is not known, or not to this sender.
 
     """
-    visible = [item for item in found if sender.may(Role.STATISTICS, item["model"])]
-    unknown = set(keys) - {RolloutKey(item["model"], item["rollout"]) for item in visible}
+    visible = [item for item in found if sender.may(Role.STATISTICS, item.rollout.model)]
+    unknown = set(keys) - {item.rollout for item in visible}
     if unknown:
         raise ProblemError(HTTPStatus.NOT_FOUND, "rollout-unknown", f"there is no rollout {min(unknown)}")
-    return orjson.dumps({"rollouts": visible})
+    return b'{"rollouts":[%b]}' % b",".join(item.document for item in visible)
 
 
 def _key(text: str) -> RolloutKey:

@@ -100,6 +100,12 @@ def test_windows_of_hardly_any_rows_tell_nothing() -> None:
     assert compare(few[0], few, wavering_of({"a": few})).p_value == 1
 
 
+def test_one_huge_window_among_small_ones_leaves_their_degrees() -> None:
+    """Its day is the level, which three small ones waver around and share the error of: weights of 1, 1 and 4."""
+    huge = Histogram(tuple(1_000_000 * count for count in normal(10_000).bins))
+    assert wavering_of({"a": [huge, *[normal(100)] * 3]}).degrees == pytest.approx(6**2 / (1 + 1 + 4**2), rel=1e-3)
+
+
 def test_nothing_is_known_of_days_where_no_label_has_two_windows() -> None:
     """Nor where they have no rows, or one bin: then rows are all there is."""
     one = normal(1_000)
