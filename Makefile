@@ -27,9 +27,9 @@ ON_TWO_SERVERS := --numprocesses 2
 # Many tests wait for real processes on whatever machine this is. One that fails is tried once more and the run's summary
 # shows how, so that it can be mended; what fails twice has failed, and so has a run with more than five of them.
 AGAIN := --reruns 1 --max-suite-reruns 5 --rerun-show-tracebacks
-# One after the other on two cores, where three at a time waited for each other longer than their limits; with more cores raise
-# the number: tests of one group stay in one process, in the order of their ranks.
-ON_ONE_CLUSTER := -p no:randomly --numprocesses 1 --dist loadgroup --no-loadscope-reorder
+# Two at a time on two cores: while one waits for a pod, a drain or a verdict, the other computes. Three waited for each other
+# longer than their limits; with more cores raise the number. Tests of one module stay in one process, in the order of their ranks.
+TWO_AT_A_TIME := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test lint types contracts unit api e2e crash thorough bench bench-canary bench-control bench-front bench-ledger bench-audit bench-traffic bench-overload bench-serving bench-scaling bench-drift helm binaries gateway programs cluster images generate lock clean
 
@@ -70,11 +70,11 @@ api: $(VENV)/ready binaries helm ## rules and clients against a real API server
 
 crash: $(VENV)/ready binaries ## the operator killed before and after every write, the ledger killed under load
 	$(call stage,crash tests)
-	@$(BIN)/pytest -q $(AGAIN) tests/crash tests/durability
+	@$(BIN)/pytest -q $(AGAIN) $(TWO_AT_A_TIME) tests/crash tests/durability
 
 e2e: $(VENV)/ready programs ## promises kept on the local cluster
 	$(call stage,end-to-end tests)
-	@$(BIN)/pytest -q $(AGAIN) $(ON_ONE_CLUSTER) --durations=10 tests/e2e
+	@$(BIN)/pytest -q $(AGAIN) -p no:randomly $(TWO_AT_A_TIME) --durations=10 tests/e2e
 
 thorough: $(VENV)/ready helm ## unit tests whose properties are tried on ten times as many cases
 	$(call stage,unit tests with more cases)

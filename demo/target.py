@@ -84,7 +84,9 @@ def find_target(stages: Stages) -> Target:
     return Target(kubeconfig=cluster.kubeconfig, program=cluster.program, local=cluster)
 
 
-def wait_for(what: str, poll: Callable[[], T | None], *, timeout_seconds: float) -> T:
+def wait_for(
+    what: str, poll: Callable[[], T | None], *, timeout_seconds: float, poll_seconds: float = POLL_SECONDS
+) -> T:
     """Poll until something is there.
 
     Raises:
@@ -95,11 +97,13 @@ def wait_for(what: str, poll: Callable[[], T | None], *, timeout_seconds: float)
     while time.monotonic() < deadline:
         if (found := poll()) is not None:
             return found
-        time.sleep(POLL_SECONDS)
+        time.sleep(poll_seconds)
     raise DemoError(f"{what}: not within {timeout_seconds:.0f} s")
 
 
-def wait_until_ready(target: Target, model: str, namespace: str, *, timeout_seconds: float = 180) -> None:
+def wait_until_ready(
+    target: Target, model: str, namespace: str, *, timeout_seconds: float = 180, poll_seconds: float = POLL_SECONDS
+) -> None:
     """Wait for the model's Ready condition.
 
     Raises:
@@ -114,7 +118,7 @@ def wait_until_ready(target: Target, model: str, namespace: str, *, timeout_seco
         return True if any(c["type"] == "Ready" and c["status"] == "True" for c in current) else None
 
     try:
-        wait_for(f"model {model}", ready, timeout_seconds=timeout_seconds)
+        wait_for(f"model {model}", ready, timeout_seconds=timeout_seconds, poll_seconds=poll_seconds)
     except DemoError as error:
         described = target.kubectl("describe", "marketingmodel", model, "-n", namespace)
         raise DemoError(f"{error}\n{described}") from None

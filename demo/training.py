@@ -24,8 +24,10 @@ class Trained:
     metrics: dict[str, float]
 
 
-def train(target: Target, *, use_case: str, revision: str, namespace: str, image: str, seed: int) -> Trained:
-    """Run the Job to its end.
+def train(
+    target: Target, *, use_case: str, revision: str, namespace: str, image: str, seed: int, cpu: str = "500m"
+) -> Trained:
+    """Run the Job to its end; ``cpu`` is what it asks for, and its weight beside other pods.
 
     Raises:
         DemoError: the Job failed, with the last lines of its log.
@@ -34,7 +36,7 @@ def train(target: Target, *, use_case: str, revision: str, namespace: str, image
     folder = f"{use_case}/{revision}"
     name = f"train-{revision}"
     target.kubectl("delete", "job", name, "-n", namespace, "--ignore-not-found", "--wait=true")
-    target.apply(_job(name, namespace, image, use_case, folder, seed))
+    target.apply(_job(name, namespace, image, use_case, folder, seed, cpu))
     wait_for(f"training of {revision}", lambda: _ended(target, name, namespace), timeout_seconds=TRAINING_SECONDS)
     pods = target.list("pods", namespace, f"job-name={name}")
     ended = [pod["status"]["containerStatuses"][0]["state"].get("terminated") for pod in pods]
@@ -52,7 +54,7 @@ def _ended(target: Target, name: str, namespace: str) -> bool | None:
     return True if status.get("succeeded") or status.get("failed") else None
 
 
-def _job(name: str, namespace: str, image: str, use_case: str, folder: str, seed: int) -> dict[str, Any]:
+def _job(name: str, namespace: str, image: str, use_case: str, folder: str, seed: int, cpu: str) -> dict[str, Any]:
     container = {
         "name": "trainer",
         "image": image,
@@ -60,7 +62,7 @@ def _job(name: str, namespace: str, image: str, use_case: str, folder: str, seed
         "args": [
             "train", use_case, "--out", f"{ARTIFACTS_PATH}/{folder}", "--seed", str(seed), "--data-cache", DATA_PATH,
         ],
-        "resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
+        "resources": {"requests": {"cpu": cpu, "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
         "volumeMounts": [
             {"name": "artifacts", "mountPath": ARTIFACTS_PATH},
             {"name": "data", "mountPath": DATA_PATH},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -14,16 +13,23 @@ from tests.crash.bench import Bench
 from tests.crash.forking import ForkServer
 from tests.crash.gateway import Gateway
 from tests.crash.observatory import Observatory
-from tests.crash.succession import End, Succession, succeed
 from tests.support.crds.installing import kinds_of
+from tests.support.kinds import ROOTS
 from tests.support.ledger import Ledger, keeping_a_log, settings_of
 from tests.support.simulation import SimulatedCluster, simulated_cluster
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest begins: no process is left with it when the others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimulatedCluster]:
     """The control plane, on which routes and TrainJobs are served too."""
-    with simulated_cluster(tmp_path_factory.mktemp("crash"), kinds_of(gateway.crds, trainer.crds)) as running:
+    published = kinds_of(gateway.crds, trainer.crds)
+    looked_at = [kind for kind in published if kind["spec"]["names"]["kind"] in ROOTS]
+    with simulated_cluster(tmp_path_factory.mktemp("crash"), looked_at) as running:
         yield running
 
 
@@ -49,12 +55,3 @@ async def bench(
     """Everything a run needs."""
     async with Api(cluster.plane) as api, Gateway(api) as gateway, Observatory(api, gateway.look) as observatory:
         yield Bench(cluster, forks, tmp_path_factory.mktemp("kubeconfigs"), api, observatory, ledger)
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
-async def successions(bench: Bench) -> AsyncIterator[asyncio.Task[dict[End, Succession]]]:
-    """Leaders that fall silent, from the beginning of the session: a standby waits for a quarter of a minute."""
-    task = asyncio.create_task(succeed(bench))
-    yield task
-    task.cancel()
-    await asyncio.wait([task])

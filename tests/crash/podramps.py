@@ -17,6 +17,7 @@ from tests.crash.scenarios import V1, V2, prepared_worlds
 from tests.crash.users import HARMED, PLEASED, SILENT, Crowd, come
 from tests.crash.world import World
 from tests.support import samples
+from tests.support.kinds import Object
 
 PODS: Final = 4
 """Of stable: one pod beside them is a share of 20 %, and four are 50 %."""
@@ -43,8 +44,14 @@ async def serves(world: World, revision: str, phase: str) -> None:
 
 def _stamps(world: World) -> bool:
     """Whether the ledger is still to be told that pods stamp no request any more."""
+    return "stamping" in _record(world)
+
+
+def _record(world: World) -> Object:
+    """The rollout as it is written. Its status may be ahead: of a step that waits for the audit log."""
     (service,) = world.objects("Service")
-    return "stamping" in json.loads(service["metadata"]["annotations"].get(ANNOTATION_ROLLOUT, "{}"))
+    record: Object = json.loads(service["metadata"]["annotations"].get(ANNOTATION_ROLLOUT, "{}"))
+    return record
 
 
 class PodRamps:
@@ -73,8 +80,9 @@ class PodRamps:
         """Wait until the canary has so many pods on that step; then the step's users come."""
 
         def holds() -> bool:
-            rollout = world.status.get("rollout", {})
-            return rollout.get("weight") == weight and len(world.objects("Pod")) == PODS + pods
+            rollout, record = world.status.get("rollout", {}), _record(world)
+            is_written = all(record.get(key) == rollout.get(key) for key in ("name", "step"))
+            return is_written and rollout.get("weight") == weight and len(world.objects("Pod")) == PODS + pods
 
         await world.wait(holds, f"{weight} % by {pods} pods")
         rollout = world.status["rollout"]

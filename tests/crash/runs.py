@@ -16,8 +16,8 @@ from tests.crash.proxy import Proxy, Reply, Write
 from tests.crash.traffic import LABEL, is_of_an_arm, troubles
 from tests.crash.world import World
 
-WATCHES: Final = 15
-"""Of an operator of one namespace that is ready: eleven kinds of children, trainers' pods, and three of our own."""
+WATCHES: Final = 16
+"""Of an operator of one namespace that is ready: eleven kinds of children, trainers' pods, and four of our own."""
 
 _PATIENCE_SECONDS: Final = 180.0
 _POLL_SECONDS: Final = 0.05

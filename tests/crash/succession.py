@@ -1,6 +1,6 @@
 """A leader that falls silent in the middle of a rollout, and the standby that has to wait until its Lease runs out.
 
-The waiting takes a quarter of a minute and no CPU; it begins with the session, and other tests run meanwhile.
+The waiting takes a quarter of a minute and no CPU.
 """
 
 from __future__ import annotations

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
-
 import pytest
 
 from tests.crash.bench import Bench
-from tests.crash.entries import ENTRY
-from tests.crash.podramps import PodRamps
-from tests.crash.proxy import Write
 from tests.crash.ramping import Ramps
-from tests.crash.runs import Strike, strikes_at
-from tests.crash.test_killed import BLOWS, survives
+from tests.crash.test_killed import each_state, survives
 
-_TRAFFIC: Final = frozenset({"PATCH services/lead", "PATCH httproutes/lead", ENTRY})
-pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-def each_state(writes: Sequence[Write]) -> list[Strike]:
-    """A kill after each write that the next operator finds, and before each that moves traffic or enters that it will.
-
-    A kill before any other write finds the API server as one after the write before it. What moves traffic is told
-    to the ledger first, so there the two are not the same; and before the first write nothing has been done at all.
-    An event is for people: the operator reads none, and after one the world is as before it.
-    """
-    before, after = (strikes_at(writes, blow) for blow in BLOWS)
-    moving = [strike for strike in before[1:] if strike.what in _TRAFFIC or strike.what.endswith("/scale")]
-    return [*before[:1], *moving, *(strike for strike in after if strike.what != "POST events")]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.first]
 
 
 @pytest.fixture(scope="session")
@@ -50,9 +30,3 @@ async def test_a_changed_plan_and_an_abort_survive_a_kill_at_every_write(bench: 
 async def test_a_newer_revision_and_its_harm_survive_a_kill_at_every_write(bench: Bench, ramps: Ramps) -> None:
     """The canary is withdrawn half-way, then the newer one begins, and loses its users for good when it does harm."""
     await survives(bench, ramps.superseded, ramps.ramped_worlds, each_state, then=[ramps.harmful])
-
-
-async def test_rollouts_by_pods_survive_a_kill_at_every_write(bench: Bench) -> None:
-    """Without a gateway: a promotion, then a newer revision that does harm."""
-    ramps = PodRamps(bench)
-    await survives(ramps.bench, ramps.promoted, ramps.serving_worlds, each_state, then=[ramps.harmful])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,11 +12,13 @@ from demo.canary import provide_api_key
 from demo.images import Images, provide_images
 from demo.story import SYSTEM, install
 from demo.target import Target
-from localcluster import Cluster
+from localcluster import Cluster, keda
 from localcluster.gateway import Gateway
 from localcluster.stages import Stages
 from tests.e2e.turns import ALONE, once, rank, turn
 from tests.support.place import Place, fresh_place
+from tests.support.ramp import Ramp
+from tests.support.reading import reading
 
 
 @pytest.hookimpl(wrapper=True)
@@ -31,10 +34,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def target() -> Target:
+def target() -> Iterator[Target]:
     """The local cluster, whatever ``$KUBECONFIG`` says: tests that break things stay at home."""
-    cluster = Cluster.up(stages=Stages())
-    return Target(kubeconfig=cluster.kubeconfig, program=cluster.program, local=cluster)
+    with reading(Cluster.up(stages=Stages())) as target:
+        yield target
 
 
 @pytest.fixture(scope="session")
@@ -52,13 +55,33 @@ def images(target: Target, run_folder: Path) -> Images:
 
 
 @pytest.fixture(scope="session")
-def operator(target: Target, images: Images, run_folder: Path) -> Target:
+def chart(request: pytest.FixtureRequest, target: Target, run_folder: Path) -> dict[str, Any]:
+    """Values of the chart, KEDA's among them where a test of this run scales by it: no test has to install it anew."""
+    if not any("scaled" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        return {}
+    assert target.local is not None
+    with once(run_folder, "keda") as first:
+        if first:
+            target.local.keda(Stages())
+    return {"keda": {"namespace": keda.NAMESPACE}}
+
+
+@pytest.fixture(scope="session")
+def operator(target: Target, images: Images, chart: dict[str, Any], run_folder: Path) -> Target:
     """The cluster with the chart installed from this tree."""
     with once(run_folder, "operator") as first:
         if first:
             provide_api_key(target, SYSTEM)
-            install(target, images, Stages())
+            install(target, images, Stages(), **chart)
     return target
+
+
+@pytest.fixture(scope="session")
+def serving(operator: Target) -> Iterator[Place]:
+    """A namespace whose model serves all through the run; nobody changes it."""
+    with fresh_place(operator, "serving") as place:
+        place.serve("lead", bias=1.0)
+        yield place
 
 
 @pytest.fixture(scope="session")
@@ -73,3 +96,12 @@ def place(operator: Target) -> Iterator[Place]:
     """A fresh namespace that admits only restricted pods."""
     with fresh_place(operator, "e2e") as place:
         yield place
+
+
+@pytest.fixture(scope="module")
+def ramp(operator: Target, gateway: Gateway) -> Iterator[Ramp]:
+    """A model behind the gateway; each test of a module goes on from the revision that the one before has left."""
+    with fresh_place(operator, "ramp") as place:
+        made = Ramp(place, gateway)
+        made.serve()
+        yield made

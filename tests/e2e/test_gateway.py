@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from demo.target import Target, wait_for
+from demo.target import Target
 from localcluster import bases
 from localcluster.gateway import Gateway
 from localcluster.stages import Stages
@@ -21,8 +21,8 @@ from marquee.contract.cohort import Arm, Cohort
 from marquee.contract.pod import HEADER_ARM, HEADER_BUCKET, HEADER_COHORT
 from tests.support import echo
 from tests.support.load import Load
+from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.xdist_group("gateway")
 CANARY_BUCKETS = "0[0-4][0-9]"
 
 

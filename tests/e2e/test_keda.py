@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
 
-from demo.images import Images
-from demo.story import install
-from demo.target import Target, wait_for
-from localcluster import keda
-from localcluster.stages import Stages
+from demo.target import Target
 from tests.support.load import Load
 from tests.support.place import Place
 from tests.support.schedules import window
+from tests.support.waiting import wait_for
 
-pytestmark = [pytest.mark.alone, pytest.mark.xdist_group("keda")]
-"""The chart is installed anew for them, which starts the operator anew."""
+pytestmark = [pytest.mark.usefixtures("scaled"), pytest.mark.first]
 INPUTS: Final = {"inputs": {"recency": 1.0, "frequency": 2.0, "spend": 3.0}}
 QUICK: Final = {
     "scaleUp": {"stabilizationWindowSeconds": 0},
@@ -38,13 +33,9 @@ RATE: Final = 50
 
 
 @pytest.fixture(scope="module")
-def scaled(operator: Target, images: Images) -> Iterator[Target]:
-    """The cluster with KEDA, and the chart that lets it ask."""
-    assert operator.local is not None
-    operator.local.keda(Stages())
-    install(operator, images, Stages(), keda={"namespace": keda.NAMESPACE})
-    yield operator
-    install(operator, images, Stages())
+def scaled(operator: Target) -> Target:
+    """The cluster with KEDA: `chart` installs it for whoever asks for this."""
+    return operator
 
 
 def _replicas(place: Place, revision: str) -> int:
@@ -65,7 +56,6 @@ def _until(place: Place, revision: str, pods: range, *, timeout_seconds: float) 
     return time.monotonic() - started
 
 
-@pytest.mark.usefixtures("scaled")
 async def test_load_raises_the_number_of_pods_and_quiet_brings_it_down(place: Place) -> None:
     """50 requests a second at 20 a pod are three pods; without load it is one again; no request is lost."""
     revision = place.serve("lead", scaling=BY_REQUESTS)
@@ -82,7 +72,6 @@ async def test_load_raises_the_number_of_pods_and_quiet_brings_it_down(place: Pl
     await asyncio.to_thread(_until, place, revision, range(1, 2), timeout_seconds=120)
 
 
-@pytest.mark.usefixtures("scaled")
 def test_a_model_sleeps_and_wakes_by_its_schedule(place: Place) -> None:
     """Outside of its hours it has no pod, which is told and is no failure; within them it answers again."""
     scaling = {"class": "KEDA", "minReplicas": 0, "maxReplicas": 2, "requestsPerSecond": 20, "idleSeconds": 5}

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from demo.target import wait_for
-from tests.support.place import Place
+from demo.target import Target
+from tests.support.place import fresh_place
 from tests.support.ramp import ANALYSIS, GOOD, HARMFUL, MODEL, STABLE, STEPS, Rolling
+from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.first
 PODS = 2
 
 
@@ -68,23 +70,25 @@ def watching(ramp: ByPods) -> Iterator[Endpoints]:
         thread.join()
 
 
-@pytest.fixture
-def ramp(place: Place) -> ByPods:
-    """A namespace with a model whose first revision serves with two pods."""
-    made = ByPods(place)
-    made.serve()
-    return made
+@pytest.fixture(scope="module")
+def ramp(operator: Target) -> Iterator[ByPods]:
+    """A model whose first revision serves with two pods; each test goes on from what the one before has left."""
+    with fresh_place(operator, "pods") as place:
+        made = ByPods(place)
+        made.serve()
+        yield made
 
 
 def test_users_decide_and_none_of_them_is_lost(ramp: ByPods) -> None:
     """A better revision is promoted pod by pod, a harmful one is taken back, and every request is answered."""
-    with ramp.users(v1=STABLE, v2=GOOD, v3=HARMFUL) as users, watching(ramp) as seen:
-        ramp.apply(ramp.revise(2))
-        promoted = ramp.until("lead-v2", timeout_seconds=180, result="Promoted")
-        wait_for("v1's end", lambda: True if not ramp.pods("lead-v1") else None, timeout_seconds=60)
-        ramp.apply(ramp.revise(3))
-        taken_back = ramp.until("lead-v3", timeout_seconds=180, result="RolledBack")
-        wait_for("v3's end", lambda: True if not ramp.pods("lead-v3") else None, timeout_seconds=60)
+    stable, good, harmful = ramp.serving, ramp.another(), ramp.another()
+    with ramp.users({stable: STABLE, good: GOOD, harmful: HARMFUL}) as users, watching(ramp) as seen:
+        ramp.apply(good)
+        promoted = ramp.until(good, timeout_seconds=180, result="Promoted")
+        ramp.gone(stable)
+        ramp.apply(harmful)
+        taken_back = ramp.until(harmful, timeout_seconds=180, result="RolledBack")
+        ramp.gone(harmful)
     assert users.failures == []
     assert users.purchases.refused == users.purchases.given_up == []
     assert seen.least == PODS
@@ -94,24 +98,25 @@ def test_users_decide_and_none_of_them_is_lost(ramp: ByPods) -> None:
     for cohort in promoted["counts"]:  # every request is a unit; the verdict may fall between a pod's two batches
         assert cohort["exposures"] == pytest.approx(cohort["requests"], rel=0.2)
     assert "e-value of harm" in taken_back["message"]
-    assert "lead-v2 serves" in ramp.place.wait_for_reason(MODEL, "HarmShown")["message"]
+    assert f"{good} serves" in ramp.place.wait_for_reason(MODEL, "HarmShown")["message"]
     assert "agree" in ramp.plugin("evidence")
 
 
 def test_people_decide_too(ramp: ByPods) -> None:
     """Promote goes on whatever the evidence says, abort gives everybody back to all of stable's pods."""
-    with ramp.users(v1=STABLE, v2=STABLE) as users, watching(ramp) as seen:
-        ramp.apply(ramp.revise(2))
-        ramp.until("lead-v2", weight=20)
+    stable, canary = ramp.serving, ramp.another()
+    with ramp.users({stable: STABLE, canary: STABLE}) as users, watching(ramp) as seen:
+        ramp.apply(canary)
+        ramp.until(canary, weight=20)
         ramp.plugin("pause")
         ramp.place.wait_for_reason(MODEL, "Paused")
         # kept connections stay where they are: the canary's share comes as they are made anew
-        wait_for("v2's first answer", lambda: True if "lead-v2" in users.answered else None, timeout_seconds=60)
+        wait_for("its first answer", lambda: True if canary in users.answered else None, timeout_seconds=60)
         ramp.plugin("promote")
-        ramp.until("lead-v2", step=1)
+        ramp.until(canary, step=1)
         ramp.plugin("abort")
-        ramp.until("lead-v2", result="Aborted")
-        wait_for("v2's end", lambda: True if not ramp.pods("lead-v2") else None, timeout_seconds=60)
+        ramp.until(canary, result="Aborted")
+        ramp.gone(canary)
     assert users.failures == []
-    assert set(users.answered) == {"lead-v1", "lead-v2"}
+    assert set(users.answered) == {stable, canary}
     assert seen.least == PODS

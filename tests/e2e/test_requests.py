@@ -15,13 +15,12 @@ GOOD = {"recency": 1.0, "frequency": 2.0, "spend": 3.0}
 
 
 @pytest.fixture
-def url(place: Place) -> str:
+def url(serving: Place) -> str:
     """Address of a model that serves."""
-    place.serve("lead", bias=1.0)
-    return place.url("lead")
+    return serving.url("lead")
 
 
-def test_bad_requests_name_the_field_and_serving_goes_on(url: str, place: Place) -> None:
+def test_bad_requests_name_the_field_and_serving_goes_on(url: str, serving: Place) -> None:
     """Wrong type, missing, unknown, out of range, too large: each with its status and its pointer."""
     cases: list[tuple[dict[str, Any], str]] = [
         (GOOD | {"spend": "much"}, "/inputs/spend"),
@@ -38,7 +37,7 @@ def test_bad_requests_name_the_field_and_serving_goes_on(url: str, place: Place)
     assert problem["status"] == 422
     assert len(problem["errors"]) <= 20
     assert call(f"{url}/predict", {"inputs": GOOD})["outputs"]["score"] == pytest.approx(7.0)
-    assert list(place.pods().values()) == [0]
+    assert list(serving.pods().values()) == [0]
 
 
 def test_body_of_50_mb_is_refused_before_it_is_read(url: str) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import orjson
 import pytest
 
-from demo.target import wait_for
 from marquee.contract.drift import SLICE_SECONDS
 from marquee.judging.gating import Ruling
 from models.data.examples import Numbers
@@ -20,6 +19,7 @@ from tests.support.feeds import Feed, Windows
 from tests.support.place import Place
 from tests.support.retraining import TRAINER_LABEL
 from tests.support.seasons import AUTUMN, CAR, SPRING, rows_of, turned_around
+from tests.support.waiting import wait_for
 
 SPRING_ROWS, AUTUMN_ROWS = 2_000, 4_000
 HELD_OUT = (SPRING_ROWS + AUTUMN_ROWS) // 5

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from demo.errors import DemoError
-from demo.target import wait_for
 from marquee.contract.pod import FailureReason
 from tests.support import artifacts
 from tests.support.load import load_during
 from tests.support.place import Place
+from tests.support.waiting import wait_for
 
 INPUTS = {"inputs": {"recency": 1.0, "frequency": 2.0, "spend": 3.0}}
 

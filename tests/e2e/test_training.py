@@ -10,9 +10,9 @@ import yaml
 from demo.forwarding import call
 from demo.images import Images
 from demo.story import RESOURCES, SEED, revision
-from demo.target import wait_until_ready
 from demo.training import Trained, train
-from tests.support.place import Place
+from tests.support.place import GIVING_WAY, Place
+from tests.support.waiting import wait_until_ready
 
 CASES = {
     "lead-scoring": ({}, "probability"),
@@ -26,7 +26,13 @@ def test_trained_on_the_cluster_and_served(model: str, place: Place, images: Ima
     """The Job's artifact becomes a revision, the revision serves, and its answer is a plausible number."""
     name = f"{model}-v1"
     trained: Trained = train(
-        place.target, use_case=model, revision=name, namespace=place.namespace, image=images.trainer, seed=SEED
+        place.target,
+        use_case=model,
+        revision=name,
+        namespace=place.namespace,
+        image=images.trainer,
+        seed=SEED,
+        cpu=GIVING_WAY,
     )
     place.target.apply(revision(name, model, place.namespace, trained))
     body = yaml.safe_load(Path(RESOURCES / f"{model}.yaml").read_text())

@@ -6,14 +6,16 @@ import json
 
 import pytest
 
-from demo.target import Target, wait_for
+from demo.target import Target
 from localcluster.stages import Stages
 from marquee.judging.gating import Ruling
 from tests.support.closed_loop import ClosedLoop, Object
 from tests.support.place import Place
 from tests.support.retraining import TRAINER_LABEL
 from tests.support.seasons import SPRING
+from tests.support.waiting import wait_for
 
+pytestmark = [pytest.mark.usefixtures("trained"), pytest.mark.first]
 ROWS = 2_000
 AT_FIRST_IN_VAIN = """
 import os, pathlib, signal, sys, time
@@ -46,7 +48,6 @@ def trained(operator: Target) -> Target:
     return operator
 
 
-@pytest.mark.usefixtures("trained")
 def test_two_pods_train_one_model(place: Place) -> None:
     """From the question to the revision that serves; both pods have done their part, and nothing of it stays."""
     loop = _asked(place)
@@ -62,7 +63,6 @@ def test_two_pods_train_one_model(place: Place) -> None:
     wait_for("the TrainJob and its TrainingRuntime to go", lambda: _is_clean(place) or None, timeout_seconds=90)
 
 
-@pytest.mark.usefixtures("trained")
 def test_a_lost_node_starts_all_again(place: Place) -> None:
     """One pod is evicted in the middle; the other one notices, and both train once more: it is the same run."""
     loop = _asked(place, command=["python3", "-c", AT_FIRST_IN_VAIN])

@@ -16,14 +16,16 @@ import numpy as np
 import pytest
 
 from demo.forwarding import call
-from demo.target import wait_for
+from demo.target import Target
 from localcluster.runtime import Runtime
 from localcluster.stages import Stages
 from localcluster.triton import image
-from tests.support.place import LIGHT, Place
+from tests.support.place import LIGHT, Place, fresh_place
+from tests.support.waiting import wait_for
 
 RESOURCES: Final = {"requests": {"cpu": "20m", "memory": "128Mi"}, "limits": {"memory": "768Mi"}}
 TIMEOUT_SECONDS: Final = 5
+BIAS: Final = 1.5
 EXAMPLE: Final = {"recency": 1.0, "frequency": 2.0, "spend": 3.0}
 
 
@@ -31,6 +33,15 @@ EXAMPLE: Final = {"recency": 1.0, "frequency": 2.0, "spend": 3.0}
 def triton(operator: object) -> str:  # noqa: ARG001 - its containerd takes the image
     """Name of the image with a real Triton, whose backends are Python alone."""
     return image.provide(Stages())
+
+
+@pytest.fixture(scope="module")
+def beside(operator: Target, triton: str) -> Iterator[Place]:
+    """A namespace whose model is served with Triton beside the front."""
+    with fresh_place(operator, "triton") as place:
+        block = serving(triton, maxBatchSize=16, warmUp={"batchSizes": [1, 16]})
+        place.serve("beside", bias=BIAS, serving=block)
+        yield place
 
 
 def serving(triton: str, **fields: Any) -> dict[str, Any]:
@@ -47,28 +58,25 @@ def scores(url: str, rows: list[list[float]]) -> list[float]:
     return list(answer["outputs"][0]["data"])
 
 
-def test_triton_answers_what_onnxruntime_does_in_process(place: Place, triton: str) -> None:
+def test_triton_answers_what_onnxruntime_does_in_process(beside: Place) -> None:
     """One artifact served both ways predicts the same; its page has Triton's metrics under its own labels."""
-    place.serve("inside", bias=1.5)
-    place.serve("beside", bias=1.5, serving=serving(triton, maxBatchSize=16, warmUp={"batchSizes": [1, 16]}))
+    beside.serve("inside", bias=BIAS)
     rows = np.random.default_rng(3).uniform(0, 100, size=(50, 3)).tolist()
-    inside, beside = (scores(f"{place.url(name)}/{name}", rows) for name in ("inside", "beside"))
-    np.testing.assert_allclose(beside, inside, rtol=0, atol=1e-6)
-    pods = [pod for pod in place.target.list("pods", place.namespace) if "beside" in pod["metadata"]["name"]]
-    with urllib.request.urlopen(f"http://{pods[0]['status']['podIP']}:9090/metrics", timeout=5) as page:
+    inside, by_triton = (scores(f"{beside.url(name)}/{name}", rows) for name in ("inside", "beside"))
+    np.testing.assert_allclose(by_triton, inside, rtol=0, atol=1e-6)
+    with urllib.request.urlopen(f"http://{_pod(beside)['status']['podIP']}:9090/metrics", timeout=5) as page:
         text = page.read().decode()
-    assert f'nv_inference_count{{model="beside",namespace="{place.namespace}",revision="beside-v1"}}' in text
+    assert f'nv_inference_count{{model="beside",namespace="{beside.namespace}",revision="beside-v1"}}' in text
     assert 'flavour="onnx"' in text
 
 
-def test_triton_killed_under_load_costs_bounded_refusals(place: Place, triton: str) -> None:
+def test_triton_killed_under_load_costs_bounded_refusals(beside: Place) -> None:
     """No request hangs, none is answered wrongly, and the pod serves again without anybody's help."""
-    place.serve("lead", bias=1.0, serving=serving(triton))
-    pod = place.target.list("pods", place.namespace)[0]
+    pod = _pod(beside)
     address = f"http://{pod['status']['podIP']}:8080/predict"  # no Service: a pod that is not ready answers too
     with _users(address) as seen:
         time.sleep(1)
-        _kill_triton(place, pod)
+        _kill_triton(beside, pod)
         wait_for("refusals", lambda: True if any(status == 503 for status, _, _ in seen) else None, timeout_seconds=30)
         started = time.monotonic()
         wait_for("answers again", lambda: True if seen[-1][0] == 200 else None, timeout_seconds=90)
@@ -77,10 +85,10 @@ def test_triton_killed_under_load_costs_bounded_refusals(place: Place, triton: s
     print(f"killed under load: {dict(counts)}, slowest {max(s for _, s, _ in seen):.2f} s, back in {recovered:.1f} s")
     assert set(counts) == {200, 503}
     assert max(seconds for _, seconds, _ in seen) < TIMEOUT_SECONDS + 2
-    assert {body["outputs"]["score"] for status, _, body in seen if status == 200} == {7.0}
+    assert {body["outputs"]["score"] for status, _, body in seen if status == 200} == {6.0 + BIAS}
     assert {retry_after for status, _, retry_after in seen if status == 503} == {"1"}
-    assert place.pods() == {pod["metadata"]["uid"]: 0}, "the predictor itself was never restarted"
-    assert _predict(f"{place.url('lead')}/predict")[0] == 200, "the Service has the pod again"
+    assert beside.pods()[pod["metadata"]["uid"]] == 0, "the predictor itself was never restarted"
+    assert _predict(f"{beside.url('beside')}/predict")[0] == 200, "the Service has the pod again"
 
 
 def test_a_model_that_triton_refuses_has_its_words_in_the_condition(place: Place, triton: str) -> None:
@@ -90,6 +98,12 @@ def test_a_model_that_triton_refuses_has_its_words_in_the_condition(place: Place
     condition = place.wait_for_reason("lead", "ModelRefused", timeout_seconds=120)
     assert "Triton refuses the model" in condition["message"]
     assert "onnxruntime" in condition["message"]
+
+
+def _pod(place: Place) -> dict[str, Any]:
+    """The one with Triton."""
+    (pod,) = place.target.list("pods", place.namespace, "marquee.dev/model=beside")
+    return pod
 
 
 @contextmanager

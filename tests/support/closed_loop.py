@@ -16,7 +16,6 @@ from demo.errors import DemoError
 from demo.forwarding import call, forwarded
 from demo.plugin import marquee
 from demo.story import SYSTEM
-from demo.target import wait_for
 from demo.volumes import ARTIFACTS
 from localcluster.stages import Stages
 from marquee.contract.pod import LEDGER_AUDIENCE, PREDICTOR_ACCOUNT_SUFFIX
@@ -24,7 +23,8 @@ from models.retraining.fetching import FetchedArtifact, fetch_artifact
 from tests.support import samples
 from tests.support.feeds import Feed
 from tests.support.lead_tables import write_table
-from tests.support.place import LIGHT, Place
+from tests.support.place import GIVING_WAY, LIGHT, Place
+from tests.support.waiting import wait_for
 
 MODEL: Final = "lead"
 LABELS: Final = {"line": "main"}
@@ -40,7 +40,7 @@ DRIFT: Final[dict[str, Any]] = {
     "quality": {"volumeHigh": 20},  # what happens next is told as late batches: windows grow
 }
 RETRAINING: Final[dict[str, Any]] = {
-    "run": {"resources": {"requests": {"cpu": "500m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}}},
+    "run": {"resources": {"requests": {"cpu": GIVING_WAY, "memory": "512Mi"}, "limits": {"memory": "2Gi"}}},
     "artifacts": {"uri": f"pvc://{ARTIFACTS}/{MODEL}"},
     "data": {"uri": f"pvc://{ARTIFACTS}/rows", "windowDays": WINDOW_DAYS},
     "triggers": {"drift": True},

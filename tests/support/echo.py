@@ -108,7 +108,7 @@ def _deployment(name: str, namespace: str, image: str) -> dict[str, Any]:
         "command": ["python3", "/program/echo.py"],
         "env": [{"name": "REVISION", "value": name}],
         "readinessProbe": {"tcpSocket": {"port": _PORT}, "periodSeconds": 1},
-        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
+        "resources": {"requests": {"cpu": "20m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": [{"name": "program", "mountPath": "/program", "readOnly": True}],
     }

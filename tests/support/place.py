@@ -10,17 +10,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from demo.story import prepare_namespace
-from demo.target import Target, wait_for, wait_until_ready
+from demo.target import Target
 from demo.volumes import ARTIFACTS, POD_USER
 from localcluster.stages import Stages
 from tests.support import artifacts, samples
 from tests.support.artifacts import Written
+from tests.support.waiting import wait_for, wait_until_ready
 
 LIGHT: dict[str, Any] = {"resources": {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "384Mi"}}}
 """Small requests: a test's dozen of pods must fit on a machine with two cores."""
+GIVING_WAY: Final = "20m"
+"""CPU that a trainer asks for: it gets no more than each of the pods that answer users meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from demo.audience import Audience
@@ -15,10 +17,10 @@ from demo.forwarding import forwarded
 from demo.plugin import marquee
 from demo.purchases import Purchases
 from demo.story import SYSTEM
-from demo.target import wait_for, wait_until_ready
 from localcluster.gateway import Gateway
 from marquee.client import LedgerClient, ModelClient, PredictionFailedError
 from tests.support.place import Place
+from tests.support.waiting import wait_for, wait_until_ready
 
 INPUTS: Final = {"recency": 1.0, "frequency": 2.0, "spend": 3.0}
 MODEL: Final = "lead"
@@ -39,6 +41,7 @@ class Rolling(ABC):
     """A model with two steps before a revision takes over."""
 
     place: Place
+    _numbers: Iterator[int] = field(default_factory=partial(itertools.count, 2), kw_only=True)
 
     @property
     def model(self) -> str:
@@ -61,6 +64,17 @@ class Rolling(ABC):
         self.place.apply_revision(name, MODEL, written.digest)
         return name
 
+    def another(self) -> str:
+        """A revision that was not there before, whatever the model has gone through; its name."""
+        return self.revise(next(self._numbers))
+
+    @property
+    def serving(self) -> str:
+        """The stable revision."""
+        found = self.place.target.get("marketingmodel", MODEL, self.place.namespace)
+        assert found is not None
+        return str(found["status"]["stable"]["revision"])
+
     def serve(self) -> None:
         """The first revision answers."""
         self.apply(self.revise(1))
@@ -76,13 +90,12 @@ class Rolling(ABC):
         return True
 
     @contextmanager
-    def users(self, **chances: float) -> Iterator[Audience]:
-        """Users who ask while the block runs."""
-        by_revision = {f"{MODEL}-{version}": chance for version, chance in chances.items()}
+    def users(self, chances: Mapping[str, float]) -> Iterator[Audience]:
+        """Users who ask while the block runs; ``chances`` that they buy, by the revision that answers."""
         with (
             self.ledger() as ledger,
             ModelClient(self.model, self.url, timeout_seconds=10.0) as model,
-            Audience(model, INPUTS, Purchases(ledger, by_revision), RATE).asking() as audience,
+            Audience(model, INPUTS, Purchases(ledger, dict(chances)), RATE).asking() as audience,
         ):
             wait_for("answers", lambda: True if sum(audience.answered.values()) > 20 else None, timeout_seconds=60)
             audience.failures.clear()  # the route of a model that was applied a moment ago
@@ -116,6 +129,10 @@ class Rolling(ABC):
             return wait_for(f"{revision}: {wanted}", found, timeout_seconds=timeout_seconds)
         except DemoError as error:
             raise AssertionError(f"{error}; it says {self.rollout}") from None
+
+    def gone(self, revision: str) -> None:
+        """Wait until a revision has no pod any more."""
+        wait_for(f"{revision}'s end", lambda: True if not self.pods(revision) else None, timeout_seconds=60)
 
     def pods(self, revision: str) -> list[dict[str, Any]]:
         """Pods of a revision."""
