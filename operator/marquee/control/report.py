@@ -7,12 +7,15 @@ from typing import Any, Protocol
 
 from marquee.api.conditions import ConditionDraft, ConditionType, merge
 from marquee.api.marketing_model import MarketingModel, MarketingModelStatus, Phase
+from marquee.api.rollout_status import RolloutStatus
 from marquee.api.types import API_VERSION, timestamp
 from marquee.control.act import Refusal
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.errors import ApiError, Conflict, NotFound
 from marquee.control.decide.plan import Notice, Plan
-from marquee.control.kinds import MARKETING_MODEL
+from marquee.control.kinds import MARKETING_MODEL, SERVICE
+from marquee.control.render import names
+from marquee.control.render.record import read_record
 from marquee.control.snapshot import Snapshot
 
 
@@ -90,7 +93,22 @@ def _refused(snapshot: Snapshot, status: MarketingModelStatus, refusal: Refusal)
     conditions = merge(
         model.status.conditions, drafts, generation=model.metadata.generation, now=timestamp(snapshot.now)
     )
-    return status.model_copy(update={"phase": Phase.FAILED, "conditions": conditions})
+    rollout = _begun(snapshot, status.rollout)
+    return status.model_copy(update={"phase": Phase.FAILED, "conditions": conditions, "rollout": rollout})
+
+
+def _begun(snapshot: Snapshot, planned: RolloutStatus | None) -> RolloutStatus | None:
+    """The newest rollout that there is: what was refused may have been the beginning of another.
+
+    The name of a rollout follows from that of the one before it. If the status told of one that no write has made, each
+    try would have another name, and so would its entry in the audit log.
+    """
+    told, service = snapshot.model.status.rollout, snapshot.child(SERVICE, snapshot.model.metadata.name)
+    record = read_record(service.annotations.get(names.ANNOTATION_ROLLOUT)) if service is not None else None
+    known = {record.name} if record is not None else set()
+    if planned is None or planned.name in known | ({told.name} if told is not None else set()):
+        return planned
+    return told
 
 
 def _refusal_notices(model: MarketingModel, refusal: Refusal) -> tuple[Notice, ...]:

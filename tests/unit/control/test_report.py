@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 
+from marquee.api.conditions import Reason
+from marquee.api.marketing_model import MarketingModelStatus
+from marquee.control.act import Refusal
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.errors import ApiError, Conflict, NotFound
 from marquee.control.decide import decide
@@ -14,6 +18,7 @@ from marquee.control.kinds import Kind
 from marquee.control.observe.resources import Resources
 from marquee.control.report import Reporter
 from tests.unit.control.builders import a_model, snapshot
+from tests.unit.control.ramps import Ramp, ramp, reading
 
 
 class Statuses:
@@ -70,3 +75,30 @@ async def test_a_model_that_has_gone_or_changed_is_not_told_about(refusal: ApiEr
     statuses, resources = await _report(refusal)
     assert (statuses.written, statuses.events) == ([], [])
     assert resources.model("crm", "churn") is None
+
+
+async def test_a_rollout_whose_beginning_was_refused_is_not_told() -> None:
+    """The next try is the same rollout: its name follows from the one before, and that has not changed."""
+    observed = ramp(ledger=reading())
+    plan = decide(observed)
+    assert plan.status.rollout is not None
+    statuses, resources = Statuses(None), Resources()
+    refusal = Refusal(Reason.AUDIT_UNAVAILABLE, "the audit log is not to be had")
+    await Reporter(cast("Client", statuses), resources).report(observed, plan, refusal)
+    (written,) = statuses.written
+    assert "rollout" not in written["status"]
+    model = observed.model.model_copy(update={"status": MarketingModelStatus.model_validate(written["status"])})
+    again = decide(replace(observed, model=model)).status.rollout
+    assert again is not None
+    assert again.name == plan.status.rollout.name
+
+
+async def test_a_rollout_under_way_is_told_whatever_was_refused() -> None:
+    """The Service remembers it, also where the status does not yet."""
+    observed = ramp(record=Ramp(), ledger=reading())
+    plan = decide(observed)
+    statuses = Statuses(None)
+    refusal = Refusal(Reason.LEDGER_UNAVAILABLE, "no answer")
+    await Reporter(cast("Client", statuses), Resources()).report(observed, plan, refusal)
+    assert plan.status.rollout is not None
+    assert statuses.written[0]["status"]["rollout"]["name"] == plan.status.rollout.name
