@@ -48,7 +48,7 @@ def _stamps(world: World) -> bool:
 
 
 def _record(world: World) -> Object:
-    """The rollout as it is written. Its status may be ahead: of a step that waits for the audit log."""
+    """The rollout as the Service remembers it."""
     (service,) = world.objects("Service")
     record: Object = json.loads(service["metadata"]["annotations"].get(ANNOTATION_ROLLOUT, "{}"))
     return record

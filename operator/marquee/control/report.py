@@ -93,22 +93,22 @@ def _refused(snapshot: Snapshot, status: MarketingModelStatus, refusal: Refusal)
     conditions = merge(
         model.status.conditions, drafts, generation=model.metadata.generation, now=timestamp(snapshot.now)
     )
-    rollout = _begun(snapshot, status.rollout)
+    rollout = _as_it_is(snapshot, status.rollout)
     return status.model_copy(update={"phase": Phase.FAILED, "conditions": conditions, "rollout": rollout})
 
 
-def _begun(snapshot: Snapshot, planned: RolloutStatus | None) -> RolloutStatus | None:
-    """The newest rollout that there is: what was refused may have been the beginning of another.
+def _as_it_is(snapshot: Snapshot, planned: RolloutStatus | None) -> RolloutStatus | None:
+    """The newest rollout where it stands: what was refused may have been its next step, or another's beginning.
 
     The name of a rollout follows from that of the one before it. If the status told of one that no write has made, each
     try would have another name, and so would its entry in the audit log.
     """
     told, service = snapshot.model.status.rollout, snapshot.child(SERVICE, snapshot.model.metadata.name)
     record = read_record(service.annotations.get(names.ANNOTATION_ROLLOUT)) if service is not None else None
-    known = {record.name} if record is not None else set()
-    if planned is None or planned.name in known | ({told.name} if told is not None else set()):
+    if planned is None or (told is not None and record is None and planned.name == told.name):
         return planned
-    return told
+    place = (record.name, record.step, record.result) if record is not None else None
+    return planned if (planned.name, planned.step, planned.result) == place else told
 
 
 def _refusal_notices(model: MarketingModel, refusal: Refusal) -> tuple[Notice, ...]:

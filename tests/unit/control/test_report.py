@@ -14,11 +14,13 @@ from marquee.control.act import Refusal
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.errors import ApiError, Conflict, NotFound
 from marquee.control.decide import decide
+from marquee.control.decide.plan import Plan
 from marquee.control.kinds import Kind
 from marquee.control.observe.resources import Resources
 from marquee.control.report import Reporter
+from marquee.control.snapshot import Snapshot
 from tests.unit.control.builders import a_model, snapshot
-from tests.unit.control.ramps import Ramp, ramp, reading
+from tests.unit.control.ramps import Ramp, counted, ramp, reading
 
 
 class Statuses:
@@ -77,28 +79,42 @@ async def test_a_model_that_has_gone_or_changed_is_not_told_about(refusal: ApiEr
     assert resources.model("crm", "churn") is None
 
 
+async def _refused(observed: Snapshot) -> tuple[Plan, dict[str, Any]]:
+    """What was planned, and the status that is written when none of it may be done."""
+    plan, statuses = decide(observed), Statuses(None)
+    refusal = Refusal(Reason.AUDIT_UNAVAILABLE, "the audit log is not to be had")
+    await Reporter(cast("Client", statuses), Resources()).report(observed, plan, refusal)
+    (written,) = statuses.written
+    return plan, written["status"]
+
+
+def _with_status(observed: Snapshot, status: MarketingModelStatus) -> Snapshot:
+    return replace(observed, model=observed.model.model_copy(update={"status": status}))
+
+
 async def test_a_rollout_whose_beginning_was_refused_is_not_told() -> None:
     """The next try is the same rollout: its name follows from the one before, and that has not changed."""
     observed = ramp(ledger=reading())
-    plan = decide(observed)
+    plan, written = await _refused(observed)
     assert plan.status.rollout is not None
-    statuses, resources = Statuses(None), Resources()
-    refusal = Refusal(Reason.AUDIT_UNAVAILABLE, "the audit log is not to be had")
-    await Reporter(cast("Client", statuses), resources).report(observed, plan, refusal)
-    (written,) = statuses.written
-    assert "rollout" not in written["status"]
-    model = observed.model.model_copy(update={"status": MarketingModelStatus.model_validate(written["status"])})
-    again = decide(replace(observed, model=model)).status.rollout
+    assert "rollout" not in written
+    again = decide(_with_status(observed, MarketingModelStatus.model_validate(written))).status.rollout
     assert again is not None
     assert again.name == plan.status.rollout.name
 
 
+async def test_a_step_that_was_refused_is_not_told() -> None:
+    """The weight is that of the step before, where users are; it was told when it began."""
+    before = ramp(record=Ramp(), ledger=reading())
+    observed = ramp(record=Ramp(), ledger=reading(*counted(0, (4_000, 900), (36_000, 5_000))))
+    plan, written = await _refused(_with_status(observed, decide(before).status))
+    assert plan.status.rollout is not None
+    assert (plan.status.rollout.step, plan.status.rollout.weight) == (1, 50)
+    assert (written["rollout"]["step"], written["rollout"]["weight"]) == (0, 10)
+
+
 async def test_a_rollout_under_way_is_told_whatever_was_refused() -> None:
     """The Service remembers it, also where the status does not yet."""
-    observed = ramp(record=Ramp(), ledger=reading())
-    plan = decide(observed)
-    statuses = Statuses(None)
-    refusal = Refusal(Reason.LEDGER_UNAVAILABLE, "no answer")
-    await Reporter(cast("Client", statuses), Resources()).report(observed, plan, refusal)
+    plan, written = await _refused(ramp(record=Ramp(), ledger=reading()))
     assert plan.status.rollout is not None
-    assert statuses.written[0]["status"]["rollout"]["name"] == plan.status.rollout.name
+    assert written["rollout"]["name"] == plan.status.rollout.name
