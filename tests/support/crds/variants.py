@@ -133,6 +133,14 @@ def _moment(length: int) -> str:
     return "2024-11-22T12:00:00." + "0" * (length - 21) + "Z"
 
 
+def _zone(length: int) -> str:
+    """No zone has a name of one letter, and none of 64: the shortest and the longest that there are stand for them."""
+    if length > _ZONE_LIMIT:
+        return "A" * length
+    return "GB" if length == 1 else "America/Argentina/ComodRivadavia"
+
+
+_ZONE_LIMIT: Final = 64
 _TEXTS: Final[dict[str, Callable[[int], str]]] = {
     "spec.serving.service": lambda length: "a" * (length - 2) + ":A",
     "spec.serving.resources.requests.{}": lambda length: "1" * length,
@@ -145,6 +153,13 @@ _TEXTS: Final[dict[str, Callable[[int], str]]] = {
     "spec.scaling.schedule[0].end": _cron,
     "spec.digest": lambda length: _DIGEST + "0" * (length - 71),
     "spec.expires": _moment,
+    "spec.first": lambda length: "2026-11-20" + "0" * (length - 10),
+    "spec.last": lambda length: "2026-12-02" + "0" * (length - 10),
+    "spec.timeZone": _zone,
+    "spec.scaling.schedule[0].timeZone": _zone,
+    "spec.rollout.freezes[0].timeZone": _zone,
+    "spec.rollout.windows[0].timeZone": _zone,
+    "spec.retraining.triggers.schedule[0].timeZone": _zone,
     "spec.rollout.freezes[0].first": lambda length: "2026-11-20" + "0" * (length - 10),
     "spec.rollout.freezes[0].last": lambda length: "2026-12-02" + "0" * (length - 10),
     "spec.rollout.windows[0].start": lambda length: "09:00" + "0" * (length - 5),
