@@ -28,7 +28,7 @@ from bentos.front.reporting.statistics import Kind, Reason, Statistics
 from marquee.contract.assignment import unit_hash
 from marquee.contract.privacy import LoggedDecision, PredictionLogBatch, PrivacySettings
 from tests.unit.front.privacy.tokens import MODEL
-from tests.unit.front.reporting.builders import exposures
+from tests.unit.front.reporting.builders import drained, exposures
 from tests.unit.front.reporting.servers import scripted
 
 LIMIT = 2**20
@@ -53,14 +53,6 @@ def subjects_in(batch: Batch) -> list[bytes]:
 def suppress(known: Suppressions, *subjects: bytes) -> None:
     """The next revision of the list."""
     known.replace((known.revision or 0) + 1, array("Q", [int.from_bytes(one, "big") for one in subjects]))
-
-
-def drained(store: Store) -> list[Batch]:
-    found = []
-    while (batch := store.oldest()) is not None:
-        found.append(batch)
-        store.remove_oldest()
-    return found
 
 
 @pytest.fixture(params=["folder", "memory"])

@@ -9,6 +9,7 @@ from bentos.front.metrics import Metrics
 from bentos.front.reporting.batches import Batch
 from bentos.front.reporting.counting import Counting
 from bentos.front.reporting.sights import Sights
+from bentos.front.reporting.spooling import Store
 from bentos.front.reporting.statistics import Kind, Statistics
 
 MODEL = "ns/fixture"
@@ -45,3 +46,12 @@ def exposures(number: int, units: int = 1) -> Batch:
 def counts(number: int, requests: int = 1) -> Batch:
     """A batch that is recognised by its body."""
     return Batch(Kind.COUNTS, b"counts %d" % number, requests)
+
+
+def drained(store: Store) -> list[Batch]:
+    """All that waits, taken out."""
+    found = []
+    while (batch := store.oldest()) is not None:
+        found.append(batch)
+        store.remove_oldest()
+    return found

@@ -14,21 +14,13 @@ import pytest
 from bentos.front.reporting.batches import Batch
 from bentos.front.reporting.spooling import BLOCK_BYTES, MemoryStore, Spool, Store
 from bentos.front.reporting.statistics import Kind, Reason, Statistics
-from tests.unit.front.reporting.builders import counts, exposures
+from tests.unit.front.reporting.builders import counts, drained, exposures
 
 LIMIT = 2**20
 
 
 def spool(folder: Path, statistics: Statistics | None = None, *, limit: int = LIMIT) -> Spool:
     return Spool(folder, limit, statistics or Statistics())
-
-
-def drained(store: Store) -> list[Batch]:
-    found = []
-    while (batch := store.oldest()) is not None:
-        found.append(batch)
-        store.remove_oldest()
-    return found
 
 
 def files(folder: Path) -> list[Path]:
