@@ -34,10 +34,13 @@ class Watched:
         """As the ledger knows it."""
 
     def becomes(self, reason: str) -> dict[str, Any]:
-        """Wait for the condition; the status."""
-        self.team.wait(
-            lambda: self.team.condition("lead", "DriftWithinBounds").get("reason") == reason, f"the verdict {reason}"
-        )
+        """Wait for the condition; the status. Before the ledger was asked there is a condition and no verdict yet."""
+
+        def holds() -> bool:
+            told = self.team.condition("lead", "DriftWithinBounds")
+            return told.get("reason") == reason and told.get("message") != "the ledger was not asked yet"
+
+        self.team.wait(holds, f"the verdict {reason}")
         found: dict[str, Any] = self.team.status("lead")["drift"]
         return found
 
