@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 from marquee.api.drift import Drift
-from marquee.evidence.drift.counting import Histogram, Window
+from marquee.evidence.drift.counting import Window
 from marquee.judging.drifting import DriftVerdict, counters_digest
 from marquee.judging.windows import settings_of
-
-_THRESHOLDS: Final = {
-    "discoveryRate": "discovery_rate",
-    "effectFloor": "effect_floor",
-    "retrainAlpha": "retrain_alpha",
-    "confirmations": "confirmations",
-    "minimumBaseline": "minimum_baseline",
-    "shifts": "shifts",
-    "windowsToFalseAlarm": "windows_to_false_alarm",
-}
 
 
 def evidence_of(path: str, revision: str, verdict: DriftVerdict, drift: Drift) -> str:
@@ -43,8 +34,8 @@ def evidence_of(path: str, revision: str, verdict: DriftVerdict, drift: Drift) -
 
 def _thresholds(drift: Drift) -> dict[str, Any]:
     settings = settings_of(drift)
-    found: dict[str, Any] = {name: getattr(settings, field) for name, field in _THRESHOLDS.items()}
-    return found | drift.quality.model_dump(by_alias=True)
+    fixed = {"shifts": settings.shifts, "windowsToFalseAlarm": settings.windows_to_false_alarm}
+    return drift.thresholds.model_dump(by_alias=True) | drift.quality.model_dump(by_alias=True) | fixed
 
 
 def _window(window: Window, drift: Drift) -> dict[str, Any]:
@@ -53,15 +44,5 @@ def _window(window: Window, drift: Drift) -> dict[str, Any]:
         "label": window.label,
         "rows": window.rows,
         "digest": counters_digest(window),
-        "features": {name: _feature(histogram) for name, histogram in window.features.items()},
-    }
-
-
-def _feature(histogram: Histogram) -> dict[str, Any]:
-    return {
-        "bins": histogram.bins,
-        "missing": histogram.missing,
-        "wrong": histogram.wrong,
-        "unseen": histogram.unseen,
-        "ordered": histogram.ordered,
+        "features": {name: asdict(histogram) for name, histogram in window.features.items()},
     }

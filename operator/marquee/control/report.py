@@ -13,9 +13,8 @@ from marquee.control.act import Refusal
 from marquee.control.cluster.client import Client
 from marquee.control.cluster.errors import ApiError, Conflict, NotFound
 from marquee.control.decide.plan import Notice, Plan
+from marquee.control.decide.rollouts import remembered
 from marquee.control.kinds import MARKETING_MODEL, SERVICE
-from marquee.control.render import names
-from marquee.control.render.record import read_record
 from marquee.control.snapshot import Snapshot
 
 
@@ -104,7 +103,7 @@ def _as_it_is(snapshot: Snapshot, planned: RolloutStatus | None) -> RolloutStatu
     try would have another name, and so would its entry in the audit log.
     """
     told, service = snapshot.model.status.rollout, snapshot.child(SERVICE, snapshot.model.metadata.name)
-    record = read_record(service.annotations.get(names.ANNOTATION_ROLLOUT)) if service is not None else None
+    record = remembered(service)
     if planned is None or (told is not None and record is None and planned.name == told.name):
         return planned
     place = (record.name, record.step, record.result) if record is not None else None

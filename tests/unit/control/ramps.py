@@ -17,9 +17,10 @@ from marquee.contract.ledger import (
     OutcomeStatistics,
     RolloutStatistics,
 )
+from marquee.control.decide.rollouts import remembered
 from marquee.control.kinds import HTTP_ROUTE, SERVICE
 from marquee.control.render import children, names
-from marquee.control.render.record import RolloutRecord, begin, read_record
+from marquee.control.render.record import RolloutRecord, begin
 from marquee.control.render.traffic import Split, arm_service, http_route
 from marquee.control.snapshot import Child, Reading, RouteState, Snapshot
 from tests.unit.control.builders import MODEL, NAMESPACE, NOW, READY, Arm, a_probe, a_revision, snapshot, stored
@@ -117,8 +118,7 @@ def a_command(observed: Snapshot, action: Action, *, step: int | None = None, ro
 
 def record_of(observed: Snapshot) -> RolloutRecord | None:
     """What the snapshot's Service remembers."""
-    service = observed.child(SERVICE, MODEL)
-    return read_record(service.annotations.get(names.ANNOTATION_ROLLOUT)) if service is not None else None
+    return remembered(observed.child(SERVICE, MODEL))
 
 
 def saying(observed: Snapshot, command: Command) -> Snapshot:

@@ -141,6 +141,11 @@ class RolloutFacts:
         )
 
 
+def remembered(service: Child | None) -> RolloutRecord | None:
+    """The newest rollout, as the model's Service remembers it."""
+    return read_record(service.annotations.get(names.ANNOTATION_ROLLOUT)) if service is not None else None
+
+
 def gather_rollout(
     snapshot: Snapshot, service: Child | None, serving: str | None, wanted: ModelRevision | None
 ) -> RolloutFacts:
@@ -150,7 +155,7 @@ def gather_rollout(
     a canary because a name was misspelled.
     """
     model, spec = snapshot.model, snapshot.model.spec.rollout
-    record = read_record(service.annotations.get(names.ANNOTATION_ROLLOUT)) if service is not None else None
+    record = remembered(service)
     unjudged = spec.analysis is not None and snapshot.ledger is None
     if record is None or (wanted is None and (record.result is not None or serving is None)):
         return RolloutFacts(
