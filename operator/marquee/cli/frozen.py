@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from marquee.cli.logged import Logged, Source, entries_of
 from marquee.contract.audit_paths import FREEZES
@@ -56,12 +55,17 @@ def _listed(entry: Logged) -> Iterator[dict[str, Any]]:
 
 
 def _holds(told: dict[str, Any], at: datetime) -> bool:
-    """One that cannot be read holds, as it does for the operator."""
+    """By the operator's own rule: one that cannot be read holds."""
+    # these types take longer to import than all else that `why` does; most logs have no freeze
+    from pydantic import ValidationError
+
+    from marquee.api.promotion_freeze import PromotionFreezeSpec
+    from marquee.control.decide.freezing import standing
+    from marquee.control.snapshot import StandingFreeze
+
+    days = {key: told.get(key) or None for key in ("first", "last")}
     try:
-        zone = ZoneInfo(str(told.get("timeZone", "")))
-        first, last = (date.fromisoformat(told[key]) if told.get(key) else None for key in ("first", "last"))
-        begins = datetime.combine(first, time(), zone) if first is not None else None
-        ends = datetime.combine(last + timedelta(days=1), time(), zone) if last is not None else None
-    except (OSError, ValueError, KeyError, OverflowError):
-        return True
-    return (begins is None or begins <= at) and (ends is None or at < ends)
+        spec = PromotionFreezeSpec.model_validate(days | {"timeZone": told.get("timeZone", "")})
+    except ValidationError:
+        spec = None
+    return standing(StandingFreeze(told["namespace"], told["name"], "", spec), at) is not None

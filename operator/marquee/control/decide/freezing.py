@@ -69,7 +69,7 @@ def _held_at(rollout: Rollout, said: Hold | None, now: datetime, freezes: Sequen
     if said is not None and said.on and (said.ends is None or now < said.ends):
         by = f" by {said.by}" if said.by else ""
         return Held(f"frozen{by}" + (f": {said.reason}" if said.reason else ""), said.ends)
-    if (wide := next(filter(None, (_standing(freeze, now) for freeze in freezes)), None)) is not None:
+    if (wide := next(filter(None, (standing(freeze, now) for freeze in freezes)), None)) is not None:
         return wide
     try:
         for freeze in rollout.freezes:
@@ -80,8 +80,8 @@ def _held_at(rollout: Rollout, said: Hold | None, now: datetime, freezes: Sequen
         return Held(f"spec.rollout's windows and freezes can't be read: {error}", None)
 
 
-def _standing(freeze: StandingFreeze, now: datetime) -> Held | None:
-    """Whether a PromotionFreeze holds now; one that can't be read does."""
+def standing(freeze: StandingFreeze, now: datetime) -> Held | None:
+    """Whether a PromotionFreeze holds at a moment; one that can't be read does."""
     what, spec = f"PromotionFreeze {freeze.path}", freeze.spec
     if spec is None:
         return Held(f"{what} can't be read by this operator: upgrade it, or change the object", None)
